@@ -1,0 +1,201 @@
+import type { Duplex } from 'node:stream'
+import type { Effect, Invocation } from '../runner.js'
+
+/**
+ * The seam between what operators want and where Mastodon runs.
+ *
+ * A backend is a record of optional facets; **an absent facet is the missing capability**. Runbooks and checks ask for
+ * the facet and never for the backend's name. Nothing here knows Mastodon's commands.
+ */
+export interface Backend {
+  /** Shown to the operator and written to journals, never compared. */
+  readonly kind: string
+  /** What is operated on, like `compose project mastodon in /srv/mastodon`. */
+  readonly title: string
+  /** Names the instance when no configuration does: the compose project, the app, the sandbox. */
+  readonly name: string
+  /** Refuses with a reason when the backend cannot be used: client missing or too old, engine away, project unknown. */
+  preflight(): Promise<void>
+  readonly oneOff?: OneOff
+  readonly processes?: Processes
+  readonly releases?: Releases
+  readonly config?: Config
+  readonly logs?: Logs
+  readonly files?: Files
+  readonly storage?: Storage
+  readonly postgres?: PostgresConnector
+  readonly redis?: RedisConnector
+  close(): Promise<void>
+}
+
+/** What a Mastodon process is for. */
+export type Role = 'web' | 'sidekiq' | 'streaming'
+export const ROLES: readonly Role[] = ['web', 'sidekiq', 'streaming']
+
+/** A command for the app's environment: its root as working directory, its variables set. */
+export interface AppCommand {
+  argv: readonly string[]
+  /** Variables on top of the app's own. They may be seen by other users of the host: never secrets. */
+  env?: Readonly<Record<string, string>>
+  stdin?: string
+  effect: Effect
+  /** Set for work that takes long and must survive the death of this process: it is found again by this key. */
+  longKey?: string
+  /** Gets each line of standard output as it comes. */
+  onLine?: (line: string) => void
+  timeoutMs?: number
+  /** A new process rather than one inside a running container, so that changed configuration is in force. */
+  fresh?: boolean
+}
+
+export interface AppOutcome {
+  stdout: string
+  stderr: string
+  exitCode: number
+  /** True in a dry run: nothing was run. */
+  planned: boolean
+}
+
+/** One-off processes in the app's environment. */
+export interface OneOff {
+  /**
+   * Runs to the end. A code other than 0 is returned, not thrown.
+   *
+   * @throws OutcomeUnknownError when the process's end was not seen.
+   */
+  run(command: AppCommand): Promise<AppOutcome>
+  /** Gives the terminal to the command and returns its code. */
+  interactive(command: AppCommand): Promise<number>
+  /** The line that an operator would type. */
+  byHand(command: AppCommand): string
+}
+
+export interface AppProcess {
+  role: Role
+  /** The compose service or the dyno type. */
+  name: string
+  /** The container or dyno. */
+  id: string
+  state: 'running' | 'stopped' | 'restarting'
+  health: 'healthy' | 'unhealthy' | 'starting' | 'none'
+  startedAt: Date | undefined
+  /** The command that tests its health, where there is one. */
+  healthCommand?: string
+  image?: string
+}
+
+export interface Processes {
+  list(): Promise<AppProcess[]>
+  /** Starts the processes anew with the configuration as it is stored now. Returns when they run and are healthy. */
+  restart(roles: readonly Role[]): Promise<void>
+  stop(roles: readonly Role[]): Promise<void>
+  start(roles: readonly Role[]): Promise<void>
+}
+
+export interface Releases {
+  /** The release that is (or would be) running: a label as the backend names it, like an image tag. */
+  current(): Promise<{ label: string; image?: string } | undefined>
+}
+
+export type ConfigChanges = Readonly<Record<string, string | null>>
+
+/** The app's environment variables. Every value is a secret until shown otherwise: never logged. */
+export interface Config {
+  /** Where it is kept, for people: a file, an app. */
+  readonly where: string
+  /** As the running web process sees it; falls back to what the next start would see. */
+  running(): Promise<ReadonlyMap<string, string>>
+  /** As the next start will see it. */
+  stored(): Promise<ReadonlyMap<string, string>>
+  /** Refuses with a reason when it cannot be written from here. */
+  writable(): Promise<void>
+  /** Writes the changes (null removes), other lines, comments and order kept. Takes effect at the next `restart`. */
+  write(changes: ConfigChanges): Promise<void>
+  /** Keeps the present state aside under the key; returns where it stands. Safe to repeat. */
+  keep(key: string): Promise<string>
+  /** Puts the kept state back; does nothing when nothing was kept under the key. */
+  putBack(key: string): Promise<void>
+  /** Forgets the kept state. */
+  forget(key: string): Promise<void>
+}
+
+export interface Logs {
+  /** Sends lines to `onLine` until the end, or until `signal` when following. */
+  read(options: {
+    roles: readonly Role[]
+    lines: number
+    follow: boolean
+    signal?: AbortSignal
+    onLine: (line: string, source: string) => void
+  }): Promise<void>
+}
+
+export interface Files {
+  /** Copies between this machine and a process's file system; `remote` is `web:/path`. */
+  copy(direction: 'in' | 'out', local: string, remote: { place: string; path: string }): Promise<void>
+}
+
+export interface Volume {
+  /** Whose data it holds. */
+  place: 'database' | 'redis' | 'media'
+  name: string
+  path: string
+  /** `anonymous` and `none` lose the data when the container is made anew. */
+  kind: 'bind' | 'named' | 'anonymous' | 'none'
+  source?: string
+}
+
+export interface DiskSpace {
+  place: 'database' | 'media'
+  path: string
+  totalBytes: number
+  freeBytes: number
+}
+
+export interface Storage {
+  volumes(): Promise<Volume[]>
+  disk(): Promise<DiskSpace[]>
+}
+
+/** Who and where, as the protocol's client needs it. The password stays in memory. */
+export interface PostgresTarget {
+  user: string
+  database: string
+  password?: string
+  /** For a client that connects by itself; absent where {@link PostgresConnector.openStream} is present. */
+  host?: string
+  port?: number
+  tls?: 'none' | 'verify' | 'accept-any'
+}
+
+export interface PostgresConnector {
+  /** Where the server is, for people: `service db`, `db.example.org:5432`. */
+  readonly where: string
+  target(): Promise<PostgresTarget>
+  /** A byte stream to the server, where no port can be reached directly. */
+  openStream?(): Promise<Duplex>
+  /** An interactive psql. */
+  psql(database: string, args: readonly string[]): Promise<Invocation>
+  /** The line that an operator would type to run this SQL. */
+  byHand(database: string, sql: string): string
+}
+
+export interface RedisTarget {
+  username?: string
+  password?: string
+  database: number
+  host?: string
+  port?: number
+  tls?: 'none' | 'verify' | 'accept-any'
+  /** The prefix of every key of this instance with a trailing colon, or the empty string (REDIS_NAMESPACE, ≤ 4.3). */
+  prefix: string
+}
+
+export interface RedisConnector {
+  readonly where: string
+  target(): Promise<RedisTarget>
+  openStream?(): Promise<Duplex>
+  /** An interactive redis-cli. */
+  cli(args: readonly string[]): Promise<Invocation>
+  byHand(args: readonly string[]): string
+}

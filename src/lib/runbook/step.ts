@@ -1,0 +1,55 @@
+import type { Effect } from '../runner.js'
+import type { Toolbox } from '../toolbox.js'
+
+/** What a step may use while it runs, besides the runbook's options that it closes over. */
+export interface StepContext {
+  readonly toolbox: Toolbox
+  /** The id of this run: unique, and the key under which things are kept aside. */
+  readonly runId: string
+  /** True in a dry run: reads run, writes are only recorded. Skip looking at a result that cannot be there yet. */
+  readonly dryRun: boolean
+  /** Writes a fact into the journal, on disk before this returns: whatever undo or resume will need. Never secrets. */
+  note(key: string, value: string): Promise<void>
+  /** Reads a fact back, also after a crash. */
+  noted(key: string): string | undefined
+  /** Shows what the step is doing right now. */
+  progress(text: string): void
+}
+
+export interface Step {
+  /** Stable: a journal of this step is resumed by it. */
+  readonly id: string
+  /** Can be read aloud, in the imperative: `Replace the keys in .env.production`. */
+  readonly title: string
+  readonly effect: Effect
+  /** Asked before the step: false, or the reason in words, when there is nothing to do. Then there is nothing to undo. */
+  needed?(context: StepContext): Promise<boolean | string>
+  /** Asked on resume of a step that was under way: true when its work stands already. */
+  done?(context: StepContext): Promise<boolean>
+  run(context: StepContext): Promise<void>
+  /** Takes back what the step did; safe when it did nothing, half or all of it. */
+  undo?(context: StepContext): Promise<void>
+  /** The step changes all or nothing (one transaction, one process that looks before it acts): a failure left nothing. */
+  readonly atomic?: boolean
+  /** Why nothing takes this step back once it is done: the point of no return. */
+  readonly irreversible?: string
+}
+
+/** How much an operator must say before the first change. */
+export type Consent =
+  | { kind: 'none' }
+  /** A yes, or `--yes`. */
+  | { kind: 'yes'; question: string }
+  /** The domain typed back, or `--confirm DOMAIN`; `--yes` does not replace it. */
+  | { kind: 'domain'; loses: string }
+
+/** A named procedure: options in, steps out. */
+export interface Runbook<Options extends object = object, Result extends object = object> {
+  readonly name: string
+  /** Refuses what can be refused before anything happens; reads only. */
+  check?(toolbox: Toolbox, options: Options): Promise<void>
+  consent?(toolbox: Toolbox, options: Options): Promise<Consent>
+  steps(toolbox: Toolbox, options: Options): Promise<Step[]>
+  /** What the run achieved, read from the journal's notes. */
+  result(toolbox: Toolbox, options: Options, noted: (key: string) => string | undefined): Promise<Result>
+}

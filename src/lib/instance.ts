@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { UsageError } from './errors.js'
+import { configDir } from './paths.js'
+
+export const BACKENDS = ['compose', 'heroku', 'direct', 'sandbox'] as const
+export type BackendKind = (typeof BACKENDS)[number]
+
+export interface RowBudget {
+  rows?: number
+  bytes?: number
+  herokuPlan?: string
+  /** Percent of the budget from which a warning is given. */
+  warnAt?: number
+}
+
+/** Everything that is known about one instance from configuration, environment and flags; validated here, once. */
+export interface Instance {
+  /** The name under which runs and locks are kept. */
+  name: string
+  /** Undefined: to be detected in the project folder. */
+  backend?: BackendKind
+  projectDir: string
+  /** Whether the folder was asked for, or is just where the command was typed. */
+  projectDirGiven: boolean
+  files?: string[]
+  projectName?: string
+  profiles?: string[]
+  dockerHost?: string
+  dockerContext?: string
+  roles?: Partial<Record<'web' | 'sidekiq' | 'streaming', string[]>>
+  databaseUrl?: string
+  redisUrl?: string
+  sandboxDir?: string
+  /** Overrides what is read from the instance. */
+  domain?: string
+  mastodonVersion?: string
+  budget: RowBudget
+}
+
+/** The global flags that choose an instance. */
+export interface InstanceFlags {
+  instance?: string
+  backend?: string
+  projectDir?: string
+}
+
+/** One thing that is wrong with the configuration, with its place and what would be right. */
+export interface Mistake {
+  place: string
+  problem: string
+  allowed?: string
+}
+
+/**
+ * Reads the configuration file (working directory, then the user's configuration folder), `MSTDN_OPS_*` and the flags.
+ *
+ * @throws UsageError naming every mistake at once.
+ */
+export async function resolveInstance(flags: InstanceFlags, env: NodeJS.ProcessEnv = process.env): Promise<Instance> {
+  const { environmentOf } = await import('./configuration/environment.js')
+  const environment = environmentOf(env)
+  const file = findConfigFile(env)
+  const read = file ? (await import('./configuration/file.js')).readConfigFile(file.path, file.text) : undefined
+  const mistakes = [...environment.mistakes, ...(read?.mistakes ?? [])]
+  if (mistakes.length > 0) throw mistakesError(mistakes)
+  const chosen = chooseInstance(flags.instance ?? environment.values.instance, read, file?.path)
+  return merge(chosen, environment.values, flags)
+}
+
+type FileInstance = Omit<Instance, 'name' | 'projectDir' | 'projectDirGiven' | 'budget'> & { projectDir?: string; budget?: RowBudget }
+export interface ConfigFile {
+  default?: string
+  instances: Record<string, FileInstance>
+  mistakes: Mistake[]
+}
+
+function findConfigFile(env: NodeJS.ProcessEnv): { path: string; text: string } | undefined {
+  const named = env.MSTDN_OPS_CONFIG
+  if (named) return { path: named, text: readNamed(named) }
+  for (const dir of [process.cwd(), configDir(env)]) {
+    const path = join(dir, 'mstdn-ops.yaml')
+    const text = readIfThere(path)
+    if (text !== undefined) return { path, text }
+  }
+  return undefined
+}
+
+function readNamed(path: string): string {
+  const text = readIfThere(path)
+  if (text !== undefined) return text
+  throw mistakesError([{ place: 'environment MSTDN_OPS_CONFIG', problem: `names ${path}, which does not exist` }])
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw mistakesError([{ place: path, problem: `cannot be read: ${(error as Error).message}` }])
+  }
+}
+
+interface Chosen {
+  name?: string
+  settings: FileInstance
+}
+
+function chooseInstance(wanted: string | undefined, file: ConfigFile | undefined, path: string | undefined): Chosen {
+  if (file === undefined) {
+    if (wanted === undefined) return { settings: {} }
+    throw unknownInstance(wanted, [], path)
+  }
+  const names = Object.keys(file.instances)
+  const name = wanted ?? file.default ?? (names.length === 1 ? names[0] : undefined)
+  if (name === undefined && names.length === 0) return { settings: {} }
+  if (name === undefined) throw severalInstances(names, path)
+  const settings = file.instances[name]
+  if (settings === undefined) throw unknownInstance(name, names, path)
+  return { name, settings }
+}
+
+function merge(chosen: Chosen, env: Partial<FileInstance>, flags: InstanceFlags): Instance {
+  const backend = flags.backend ?? env.backend ?? chosen.settings.backend
+  const projectDir = flags.projectDir ?? env.projectDir ?? chosen.settings.projectDir
+  const merged = {
+    ...chosen.settings,
+    ...env,
+    name: chosen.name ?? '',
+    projectDir: resolve(projectDir ?? '.'),
+    projectDirGiven: projectDir !== undefined,
+    budget: { ...chosen.settings.budget, ...env.budget },
+  }
+  return backend === undefined ? merged : { ...merged, backend: backend as BackendKind }
+}
+
+/** Returns the error that lists every mistake, one a line. */
+export function mistakesError(mistakes: readonly Mistake[]): UsageError {
+  const lines = mistakes.map(({ place, problem, allowed }) => `${place}: ${problem}${allowed ? ` (allowed: ${allowed})` : ''}`)
+  return new UsageError({
+    code: 'configuration',
+    message: mistakes.length === 1 ? 'The configuration has a mistake.' : `The configuration has ${mistakes.length} mistakes.`,
+    cause: lines.join('\n'),
+    next: 'Correct it and run the command again; docs/configuration.md lists every setting.',
+  })
+}
+
+function unknownInstance(name: string, names: readonly string[], path: string | undefined): UsageError {
+  return new UsageError({
+    code: 'unknown-instance',
+    message: `There is no instance "${name}".`,
+    cause: path ? `${path} names: ${names.join(', ') || 'none'}.` : 'There is no mstdn-ops.yaml in this folder or in the user\'s configuration folder.',
+    next: names.length > 0 ? `Choose one with -i: ${names.join(', ')}.` : 'Write a mstdn-ops.yaml, or leave out -i and point at the project with -C DIR.',
+  })
+}
+
+function severalInstances(names: readonly string[], path: string | undefined): UsageError {
+  return new UsageError({
+    code: 'instance-not-chosen',
+    message: 'Several instances are configured and none was chosen.',
+    cause: `${path} names: ${names.join(', ')}.`,
+    next: `Choose one with -i, or set \`default:\` in ${path}.`,
+  })
+}

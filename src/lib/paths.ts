@@ -1,0 +1,17 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/** Returns the folder that holds what this tool remembers: `$XDG_STATE_HOME/mstdn-ops`, or `~/.local/state/mstdn-ops`. */
+export function stateDir(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'mstdn-ops')
+}
+
+/** Returns the folder of the user's configuration: `$XDG_CONFIG_HOME/mstdn-ops`, or `~/.config/mstdn-ops`. */
+export function configDir(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'mstdn-ops')
+}
+
+/** Returns the folder of one instance's runs. */
+export function runsDir(instance: string, env: NodeJS.ProcessEnv = process.env): string {
+  return join(stateDir(env), instance.replaceAll(/[^A-Za-z0-9._-]/g, '_'), 'runs')
+}

@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, readFile } from 'node:fs/promises'
+import { hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { RefusedError } from '../errors.js'
+
+/** The first line of a journal: what is needed to rebuild the run. Options never hold secrets. */
+export interface JournalHeader {
+  event: 'run'
+  runId: string
+  runbook: string
+  options: object
+  instance: string
+  title: string
+  toolVersion: string
+  stepIds: readonly string[]
+  host: string
+  user: string
+  pid: number
+  at: string
+}
+
+export type StepState = 'started' | 'done' | 'skipped' | 'failed' | 'undoing' | 'undone' | 'undo-failed'
+export type RunEnd = 'done' | 'undone' | 'not-undone' | 'interrupted' | 'abandoned'
+
+interface StepEvent {
+  event: 'step'
+  step: string
+  state: StepState
+  reason?: string
+  at: string
+}
+interface NoteEvent {
+  event: 'note'
+  key: string
+  value: string
+  at: string
+}
+interface EndEvent {
+  event: 'end'
+  end: RunEnd
+  exitCode: number
+  at: string
+}
+interface UndoEvent {
+  event: 'undo'
+  reason: string
+  at: string
+}
+/** A resume that goes forward, also after an undo that could not be finished. */
+interface ForwardEvent {
+  event: 'forward'
+  at: string
+}
+export type JournalEvent = JournalHeader | StepEvent | NoteEvent | EndEvent | UndoEvent | ForwardEvent
+
+/** A run as its journal tells it. */
+export interface RunRecord {
+  header: JournalHeader
+  events: readonly JournalEvent[]
+  steps: ReadonlyMap<string, StepState>
+  notes: ReadonlyMap<string, string>
+  /** Undefined while the run is under way, and when it died. */
+  end: EndEvent | undefined
+  /** Why the run had begun to undo; undefined while it went forward. */
+  undoing: string | undefined
+}
+
+/** Returns a new run id that sorts by time, like `20261122-051234-9f3a`. */
+export function newRunId(now: Date): string {
+  const digits = now.toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15)
+  return `${digits}-${randomBytes(2).toString('hex')}`
+}
+
+/** One append-only file per run (0600), on disk before and after each step. */
+export class Journal {
+  readonly path: string
+  readonly #file: FileHandle
+  readonly #notes: Map<string, string>
+
+  private constructor(path: string, file: FileHandle, notes: ReadonlyMap<string, string>) {
+    this.path = path
+    this.#file = file
+    this.#notes = new Map(notes)
+  }
+
+  /** Starts the journal of a new run; the header is on disk when this returns. */
+  static async create(dir: string, header: Omit<JournalHeader, 'event' | 'host' | 'user' | 'pid'>): Promise<Journal> {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    const path = join(dir, `${header.runId}.jsonl`)
+    const journal = new Journal(path, await open(path, 'ax', 0o600), new Map())
+    await journal.#append({ event: 'run', ...whoAmI(), ...header })
+    await syncDir(dir)
+    return journal
+  }
+
+  /** Goes on with the journal of a run that died. */
+  static async reopen(dir: string, record: RunRecord): Promise<Journal> {
+    const path = join(dir, `${record.header.runId}.jsonl`)
+    const text = await readFile(path, 'utf8')
+    const file = await open(path, 'a', 0o600)
+    // A kill in the middle of a write leaves a line without its end: the next event starts on a line of its own.
+    if (!text.endsWith('\n')) await file.appendFile('\n')
+    return new Journal(path, file, record.notes)
+  }
+
+  async step(step: string, state: StepState, reason?: string): Promise<void> {
+    await this.#append({ event: 'step', step, state, ...(reason === undefined ? {} : { reason }), at: now() })
+  }
+
+  async note(key: string, value: string): Promise<void> {
+    this.#notes.set(key, value)
+    await this.#append({ event: 'note', key, value, at: now() })
+  }
+
+  noted(key: string): string | undefined {
+    return this.#notes.get(key)
+  }
+
+  async undoing(reason: string): Promise<void> {
+    await this.#append({ event: 'undo', reason, at: now() })
+  }
+
+  async forward(): Promise<void> {
+    await this.#append({ event: 'forward', at: now() })
+  }
+
+  async end(end: RunEnd, exitCode: number): Promise<void> {
+    await this.#append({ event: 'end', end, exitCode, at: now() })
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+
+  async #append(event: JournalEvent): Promise<void> {
+    await this.#file.appendFile(`${JSON.stringify(event)}\n`)
+    await this.#file.datasync()
+  }
+}
+
+/** Returns the runs of a folder, oldest first. Journals that nobody can read are refused by name. */
+export async function listRuns(dir: string): Promise<RunRecord[]> {
+  const names = await readdir(dir).catch(() => [] as string[])
+  const journals = names.filter(name => name.endsWith('.jsonl')).sort()
+  const records = await Promise.all(journals.map(name => readRun(join(dir, name))))
+  return records.filter(record => record !== undefined)
+}
+
+/** Returns the run that has neither ended nor was undone, if there is one. */
+export async function unfinishedRun(dir: string): Promise<RunRecord | undefined> {
+  const runs = await listRuns(dir)
+  return runs.findLast(run => run.end === undefined || run.end.end === 'not-undone')
+}
+
+async function readRun(path: string): Promise<RunRecord | undefined> {
+  const events = (await readFile(path, 'utf8')).split('\n').flatMap(parseEvent)
+  const header = events[0]
+  // Killed before the header was on disk: nothing had happened yet.
+  if (header?.event !== 'run') return undefined
+  return recordOf(header, events)
+}
+
+function recordOf(header: JournalHeader, events: readonly JournalEvent[]): RunRecord {
+  const steps = new Map<string, StepState>()
+  const notes = new Map<string, string>()
+  let end: EndEvent | undefined
+  let undoing: string | undefined
+  for (const event of events) {
+    if (event.event === 'step') steps.set(event.step, event.state)
+    if (event.event === 'note') notes.set(event.key, event.value)
+    if (event.event === 'undo') undoing = event.reason
+    if (event.event === 'forward') undoing = undefined
+    end = event.event === 'end' ? event : undefined
+  }
+  return { header, events, steps, notes, end, undoing }
+}
+
+/** A line cut off by a kill is no event. */
+function parseEvent(line: string): JournalEvent[] {
+  try {
+    return [JSON.parse(line) as JournalEvent]
+  } catch {
+    return []
+  }
+}
+
+/** Refuses a resume by another version of the tool, or of steps that are no longer the same. */
+export function assertResumable(record: RunRecord, toolVersion: string, stepIds: readonly string[]): void {
+  if (record.header.toolVersion !== toolVersion) {
+    throw new RefusedError({
+      code: 'resume-other-version',
+      message: `Run ${record.header.runId} was started by mstdn-ops ${record.header.toolVersion}; this is ${toolVersion}.`,
+      next: `Install mstdn-ops ${record.header.toolVersion} and run \`mstdn-ops resume\` with it.`,
+    })
+  }
+  if (record.header.stepIds.join() !== stepIds.join()) {
+    throw new RefusedError({
+      code: 'resume-other-steps',
+      message: `Run ${record.header.runId} had other steps than would be taken now.`,
+      cause: `Then: ${record.header.stepIds.join(', ')}. Now: ${stepIds.join(', ')}.`,
+      next: 'Run `mstdn-ops resume --undo` to take back what was done.',
+    })
+  }
+}
+
+function whoAmI() {
+  return { host: hostname(), user: userInfo().username, pid: process.pid }
+}
+
+function now(): string {
+  return new Date().toISOString()
+}
+
+/** A new file's name is on disk only when its folder is. */
+async function syncDir(dir: string): Promise<void> {
+  const handle = await open(dir, 'r')
+  await handle.sync().finally(() => handle.close())
+}

@@ -1,0 +1,75 @@
+import { connect as connectTcp, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** Where a server listens: a relay's stream, a host and port, or a directory with a unix socket. */
+export interface Endpoint {
+  openStream?: () => Promise<Duplex>
+  host?: string
+  port: number
+  /** The socket's file inside the directory, where `host` is a directory. */
+  socketFile?: string
+  /** Milliseconds to wait for the connection. */
+  timeoutMs: number
+  signal?: AbortSignal
+}
+
+/** A stream with those methods of a socket that the protocol clients call. It is connected already. */
+export type SocketLike = Duplex & Pick<Socket, 'setNoDelay' | 'setKeepAlive' | 'setTimeout' | 'connecting'>
+
+/**
+ * Returns a byte stream to the server that is connected.
+ *
+ * @throws the error of the relay or of the system (`code` ENOTFOUND, ECONNREFUSED, ETIMEDOUT …).
+ */
+export async function openByteStream(endpoint: Endpoint): Promise<SocketLike> {
+  endpoint.signal?.throwIfAborted()
+  if (endpoint.openStream !== undefined) return asSocket(await endpoint.openStream())
+  const socket = connectTcp(addressOf(endpoint))
+  const giveUp = (reason: Error) => socket.destroy(reason)
+  const timer = setTimeout(() => giveUp(timedOut()), endpoint.timeoutMs)
+  const abort = () => giveUp(endpoint.signal?.reason)
+  endpoint.signal?.addEventListener('abort', abort)
+  try {
+    await connected(socket)
+  } finally {
+    clearTimeout(timer)
+    endpoint.signal?.removeEventListener('abort', abort)
+  }
+  return asSocket(socket)
+}
+
+function addressOf(endpoint: Endpoint) {
+  const host = endpoint.host ?? 'localhost'
+  if (host.startsWith('/')) return { path: `${host}/${endpoint.socketFile ?? ''}` }
+  return { host, port: endpoint.port, keepAlive: true, noDelay: true }
+}
+
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve()
+    })
+    socket.once('error', reject)
+  })
+}
+
+function timedOut(): Error {
+  return Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })
+}
+
+/** Both clients expect a socket that they connect themselves; here `connect` only reports what is so already. */
+function asSocket(stream: Duplex): SocketLike {
+  const report = () => {
+    process.nextTick(() => stream.emit('connect'))
+    return stream
+  }
+  Object.defineProperty(stream, 'connect', { value: report, configurable: true })
+  if (stream instanceof Socket) return stream
+  const nothing = () => stream
+  const missing = { setNoDelay: nothing, setKeepAlive: nothing, setTimeout: nothing, ref: nothing, unref: nothing }
+  for (const [name, value] of Object.entries({ ...missing, connecting: false })) {
+    if (!(name in stream)) Object.defineProperty(stream, name, { value, configurable: true })
+  }
+  return stream as SocketLike
+}

@@ -6,7 +6,7 @@ export interface Endpoint {
   openStream?: () => Promise<Duplex>
   host?: string
   port: number
-  /** The socket's file inside the directory, where `host` is a directory. */
+  /** The socket's file, where a `host` that begins with `/` is its directory; without it `host` is the file. */
   socketFile?: string
   /** Milliseconds to wait for the connection. */
   timeoutMs: number
@@ -40,7 +40,7 @@ export async function openByteStream(endpoint: Endpoint): Promise<SocketLike> {
 
 function addressOf(endpoint: Endpoint) {
   const host = endpoint.host ?? 'localhost'
-  if (host.startsWith('/')) return { path: `${host}/${endpoint.socketFile ?? ''}` }
+  if (host.startsWith('/')) return { path: endpoint.socketFile ? `${host}/${endpoint.socketFile}` : host }
   return { host, port: endpoint.port, keepAlive: true, noDelay: true }
 }
 

@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { connect as connectTls } from 'node:tls'
+import type { Redis } from 'ioredis'
+import type { RedisConnector, RedisTarget } from '../backends/backend.js'
+import { openByteStream, type SocketLike } from '../postgres/stream.js'
+
+/** Milliseconds to wait for a connection, and then for the first answer. */
+const CONNECT_TIMEOUT = 15_000
+
+/**
+ * Returns a client that is connected and let in, on the database of the target.
+ *
+ * One connection, once: a lost one is reported by the next command and never made anew behind the caller's back.
+ */
+export async function connectClient(connector: RedisConnector, target: RedisTarget, signal?: AbortSignal) {
+  const stream = await openStream(connector, target, signal)
+  const client = await clientOver(stream)
+  const timer = setTimeout(() => stream.destroy(), CONNECT_TIMEOUT)
+  try {
+    await client.connect()
+    await enter(client, target)
+    return client
+  } catch (error) {
+    client.disconnect()
+    stream.destroy()
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function openStream(connector: RedisConnector, target: RedisTarget, signal?: AbortSignal) {
+  const raw = await openByteStream({
+    openStream: connector.openStream?.bind(connector),
+    host: target.host,
+    port: target.port ?? 6379,
+    timeoutMs: CONNECT_TIMEOUT,
+    signal,
+  })
+  return target.tls === undefined || target.tls === 'none' ? raw : encrypted(raw, target)
+}
+
+async function encrypted(raw: SocketLike, target: RedisTarget): Promise<SocketLike> {
+  const host = target.host ?? 'localhost'
+  const isAddress = /^[\d.]+$|:/.test(host)
+  const stream = connectTls({
+    socket: raw,
+    host,
+    ...(isAddress ? {} : { servername: host }),
+    rejectUnauthorized: target.tls === 'verify',
+  })
+  raw.once('error', error => stream.destroy(error))
+  const timer = setTimeout(() => raw.destroy(new Error('no TLS handshake in time')), CONNECT_TIMEOUT)
+  await once(stream, 'secureConnect').finally(() => clearTimeout(timer))
+  return stream
+}
+
+async function clientOver(stream: SocketLike): Promise<Redis> {
+  const { AbstractConnector, Redis } = await import('ioredis')
+  class OpenedStream extends AbstractConnector {
+    constructor() {
+      super(2_000)
+    }
+    async connect() {
+      this.stream = stream as unknown as typeof this.stream
+      return this.stream
+    }
+  }
+  const client = new Redis({
+    Connector: OpenedStream,
+    lazyConnect: true,
+    enableReadyCheck: false,
+    retryStrategy: null as never,
+    disableClientInfo: true,
+    protocol: 2,
+    keepAlive: 30_000,
+  })
+  // Without a listener the client would print the error; the command that fails reports it.
+  client.on('error', () => {})
+  return client
+}
+
+/** Done here rather than by the client, which would print warnings of its own and hide which step failed. */
+async function enter(client: Redis, target: RedisTarget): Promise<void> {
+  const { username, password, database } = target
+  if (password !== undefined && password !== '') {
+    await client.call('AUTH', ...(username ? [username, password] : [password])).catch(needlessPassword)
+  }
+  if (database !== 0) await client.call('SELECT', String(database))
+  await client.call('PING')
+}
+
+/** A server without a password refuses AUTH, yet lets everybody in. */
+function needlessPassword(error: Error): void {
+  if (!/no password is set|without any password configured/.test(error.message)) throw error
+}

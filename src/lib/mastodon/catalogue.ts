@@ -3,9 +3,9 @@ import { accountOperations } from './catalogue/accounts.js'
 import { contentOperations } from './catalogue/content.js'
 import { AUTOMATIC_WORK, type AutomaticWork, EXTRAS, type Extra } from './catalogue/extras.js'
 import { jobOperations, SCHEDULED_JOBS, type ScheduledJob } from './catalogue/jobs.js'
-import { type CommandRow, isLacking, type Operation, type Row, type VersionRange } from './catalogue/rows.js'
+import { type CommandRow, isLacking, type Operation, type Row } from './catalogue/rows.js'
 import { appOperations, databaseOperations, secretOperations } from './catalogue/server.js'
-import type { MastodonVersion } from './version.js'
+import { inRange, type MastodonVersion } from './version.js'
 
 export type { ScheduledJob } from './catalogue/jobs.js'
 export type { CommandRow, LackingRow, Operation, Row } from './catalogue/rows.js'
@@ -44,11 +44,6 @@ export class UnsupportedVersionError extends RefusedError {
     super({ code: 'unsupported-version', ...parts })
     this.needs = parts.needs
   }
-}
-
-/** Whether a release lies in a range of releases. */
-export function inRange(version: MastodonVersion, range: VersionRange): boolean {
-  return version.atLeast(range.since) && (range.before === undefined || version.before(range.before))
 }
 
 function operationOf<K extends OperationId>(id: K): Operation<ParamsOf<K>> {

@@ -108,6 +108,17 @@ export class MastodonVersion {
   }
 }
 
+/** A range of releases: from `since` up to, and not including, `before`. */
+export interface VersionRange {
+  since: string
+  before?: string
+}
+
+/** Whether a version has what came with `since` and not yet what came with `before`. */
+export function inRange(version: MastodonVersion, { since, before }: VersionRange): boolean {
+  return version.atLeast(since) && (before === undefined || version.before(before))
+}
+
 /**
  * Reads the version out of an image reference, like `ghcr.io/mastodon/mastodon:v4.3.2@sha256:…`.
  * @returns undefined where the tag names no one release (`latest`, `edge`, `v4.3`) or there is no tag

@@ -1,4 +1,4 @@
-import type { VersionRange } from './rows.js'
+import type { VersionRange } from '../version.js'
 
 /** What the server removes or tidies by itself, so that nobody need do it. */
 export interface AutomaticWork extends VersionRange {

@@ -1,4 +1,5 @@
-import { operation, rails, type VersionRange } from './rows.js'
+import type { VersionRange } from '../version.js'
+import { operation, rails } from './rows.js'
 
 /** A job that the scheduler of Sidekiq starts by itself. */
 export interface ScheduledJob extends VersionRange {

@@ -1,3 +1,5 @@
+import type { VersionRange } from '../version.js'
+
 /** What Mastodon prints and returns, so that a caller sees whether the change took place. */
 interface Outcome {
   /** Found in stdout when the command did its work. Absent where Mastodon prints nothing to go by. */
@@ -8,12 +10,6 @@ interface Outcome {
   exitMayLie?: boolean
   /** What the command leaves undone although it succeeds. */
   partial?: string
-}
-
-/** The range of releases that a row is for: from `since` up to, and not including, `before`. */
-export interface VersionRange {
-  since: string
-  before?: string
 }
 
 /** One command of a range of releases. */

@@ -21,7 +21,8 @@ export interface JournalHeader {
 }
 
 export type StepState = 'started' | 'done' | 'skipped' | 'failed' | 'undoing' | 'undone' | 'undo-failed'
-export type RunEnd = 'done' | 'undone' | 'not-undone' | 'interrupted' | 'abandoned'
+/** `not-undone` holds up every other run until it is resumed; `left` (a repeatable step failed) does not. */
+export type RunEnd = 'done' | 'undone' | 'not-undone' | 'interrupted' | 'abandoned' | 'left'
 
 interface StepEvent {
   event: 'step'

@@ -13,7 +13,7 @@ import { runsDir } from '../paths.js'
 import type { Toolbox } from '../toolbox.js'
 import { toolVersion } from '../version.js'
 import { type Drawing, draw } from './draw.js'
-import { Journal, newRunId, type RunRecord, unfinishedRun } from './journal.js'
+import { assertResumable, Journal, newRunId, type RunEnd, type RunRecord, unfinishedRun } from './journal.js'
 import { takeLock } from './lock.js'
 import { type Interruption, watchSignals } from './signals.js'
 import type { Runbook, Step, StepContext } from './step.js'
@@ -34,6 +34,8 @@ export interface RunReport<Result extends object = object> {
   changes: string[]
   byHand: string[]
   result: Result | null
+  /** What only the operator may see and nothing writes down, like a new password. */
+  revealed: Record<string, string>
 }
 
 /** Carries out a runbook: lock, journal, steps, and their undo in reverse when one fails. */
@@ -72,7 +74,6 @@ export async function resumeRun<O extends object, R extends object>(
   const lock = await takeLock(toolbox, dirname(dir), { runId, command: `resume of ${runbook.name}` })
   try {
     const steps = await runbook.steps(toolbox, options)
-    const { assertResumable } = await import('./journal.js')
     if (!extra.undo) assertResumable(record, toolVersion(), steps.map(step => step.id))
     const journal = await Journal.reopen(dir, record)
     const run = new Run(toolbox, runbook, options, steps, journal, runId, dir, extra)
@@ -101,7 +102,10 @@ class Run<O extends object, R extends object> {
     readonly extra: RunOptions,
   ) {
     this.#report = emptyReport(runbook, runId)
-    this.#contexts = (drawing, step) => contextOf(toolbox, journal, runId, drawing, step)
+    const reveal = (key: string, value: string) => {
+      this.#report.revealed[key] = value
+    }
+    this.#contexts = (drawing, step) => contextOf(toolbox, journal, runId, drawing, step, reveal)
     toolbox.output.copyTo(line => appendFileSync(join(dir, `${runId}.log`), `${line}\n`, { mode: 0o600 }))
   }
 
@@ -206,18 +210,18 @@ class Run<O extends object, R extends object> {
   async #undoAll(cause: unknown, interruption: Interruption, record?: RunRecord): Promise<never> {
     await this.journal.undoing(this.#clean(cause))
     const drawing = await draw(this.toolbox.output, 'Undo', this.#pushed.filter(step => step.undo).reverse())
-    const left: string[] = []
+    const left: Left[] = []
     for (const step of [...this.#pushed].reverse()) {
       if (record?.steps.get(step.id) === 'undone') continue
-      if (interruption.stopUndo) left.push(`${step.title}: not undone, a second interruption stopped it`)
+      if (interruption.stopUndo) left.push({ step, why: 'not undone, a second interruption stopped it' })
       else left.push(...(await this.#undo(step, drawing)))
     }
     await drawing.end()
     return await this.#end(cause, interruption, left)
   }
 
-  async #undo(step: Step, drawing: Drawing): Promise<string[]> {
-    if (step.undo === undefined) return step.effect === 'read' ? [] : [`${step.title}: ${step.irreversible ?? 'has no undo'}`]
+  async #undo(step: Step, drawing: Drawing): Promise<Left[]> {
+    if (step.undo === undefined) return step.effect === 'read' ? [] : [{ step, why: step.irreversible ?? 'has no undo' }]
     this.extra.observer?.(step.id, 'before-undo')
     await this.journal.step(step.id, 'undoing')
     try {
@@ -229,15 +233,20 @@ class Run<O extends object, R extends object> {
     } catch (error) {
       await this.journal.step(step.id, 'undo-failed', this.#clean(error))
       drawing.fail(step.id, this.#clean(error))
-      return [`${step.title}: ${messageOf(error)}`]
+      return [{ step, why: messageOf(error) }]
     }
   }
 
-  async #end(cause: unknown, interruption: Interruption, left: readonly string[]): Promise<never> {
+  async #end(cause: unknown, interruption: Interruption, left: readonly Left[]): Promise<never> {
     const error = verdict(this.runbook.name, this.runId, cause, interruption.stopped, left)
-    const end = error instanceof NotUndoneError || error instanceof OutcomeUnknownError ? 'not-undone' : error instanceof InterruptedError ? 'interrupted' : 'undone'
-    await this.journal.end(end, error.exitCode)
+    await this.journal.end(this.#endOf(error, left), error.exitCode)
     throw error
+  }
+
+  #endOf(error: OperatorError, left: readonly Left[]): RunEnd {
+    if (error instanceof InterruptedError) return 'interrupted'
+    if (error instanceof UndoneError) return 'undone'
+    return left.every(({ step }) => step.repeatable) ? 'left' : 'not-undone'
   }
 
   #clean(error: unknown): string {
@@ -245,14 +254,20 @@ class Run<O extends object, R extends object> {
   }
 }
 
-function verdict(runbook: string, runId: string, cause: unknown, interrupted: boolean, left: readonly string[]): OperatorError {
+/** A step that stands after the undo, wholly or in part. */
+interface Left {
+  step: Step
+  why: string
+}
+
+function verdict(runbook: string, runId: string, cause: unknown, interrupted: boolean, left: readonly Left[]): OperatorError {
   const parts = partsOf(cause)
   if (left.length > 0) {
     const lost = cause instanceof OutcomeUnknownError ? OutcomeUnknownError : NotUndoneError
     return new lost({
       code: parts.code,
       message: `${runbook} failed: ${parts.message}`,
-      cause: [parts.cause, `Left as it is: ${left.join('; ')}.`].filter(Boolean).join(' '),
+      cause: [parts.cause, `Left as it is: ${left.map(({ step, why }) => `${step.title} (${why})`).join('; ')}.`].filter(Boolean).join(' '),
       next: parts.next ?? `mstdn-ops resume (goes on with run ${runId}), mstdn-ops resume --undo, or mstdn-ops resume --abandon`,
     })
   }
@@ -281,7 +296,7 @@ function partsOf(cause: unknown): { code: string; message: string; cause?: strin
 async function planRun<O extends object, R extends object>(toolbox: Toolbox, runbook: Runbook<O, R>, options: O): Promise<RunReport<R>> {
   await refuseUnfinished(runsDir(toolbox.instance.name))
   await runbook.check?.(toolbox, options)
-  const report = emptyReport(runbook, null)
+  const report = emptyReport<R>(runbook, null)
   const notes = new Map<string, string>()
   for (const step of await runbook.steps(toolbox, options)) {
     const context: StepContext = {
@@ -290,6 +305,7 @@ async function planRun<O extends object, R extends object>(toolbox: Toolbox, run
       dryRun: true,
       note: async (key, value) => void notes.set(key, value),
       noted: key => notes.get(key),
+      reveal: () => undefined,
       progress: () => undefined,
     }
     const needed = (await step.needed?.(context)) ?? true
@@ -298,16 +314,24 @@ async function planRun<O extends object, R extends object>(toolbox: Toolbox, run
     const reason = needed === false ? 'not needed' : needed === true ? undefined : needed
     report.steps.push(reason === undefined ? { ...base, state: 'planned' } : { ...base, state: 'skipped', reason })
   }
-  return finished({ ...report, dryRun: true }, toolbox)
+  return finished(Object.assign(report, { dryRun: true }), toolbox)
 }
 
-function contextOf(toolbox: Toolbox, journal: Journal, runId: string, drawing: Drawing, step: Step): StepContext {
+function contextOf(
+  toolbox: Toolbox,
+  journal: Journal,
+  runId: string,
+  drawing: Drawing,
+  step: Step,
+  reveal: StepContext['reveal'],
+): StepContext {
   return {
     toolbox,
     runId,
     dryRun: false,
     note: (key, value) => journal.note(key, value),
     noted: key => journal.noted(key),
+    reveal,
     progress: text => drawing.progress(step.id, text),
   }
 }
@@ -326,7 +350,7 @@ function headerOf(toolbox: Toolbox, runbook: { name: string }, options: object, 
 }
 
 function emptyReport<R extends object>(runbook: { name: string }, runId: string | null): RunReport<R> {
-  return { runId, runbook: runbook.name, dryRun: false, steps: [], changes: [], byHand: [], result: null }
+  return { runId, runbook: runbook.name, dryRun: false, steps: [], changes: [], byHand: [], result: null, revealed: {} }
 }
 
 function finished<R extends object>(report: RunReport<R>, toolbox: Toolbox): RunReport<R> {

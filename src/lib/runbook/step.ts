@@ -12,6 +12,8 @@ export interface StepContext {
   note(key: string, value: string): Promise<void>
   /** Reads a fact back, also after a crash. */
   noted(key: string): string | undefined
+  /** Hands something to the operator that must never be written down, like a new password. Lost with the process. */
+  reveal(key: string, value: string): void
   /** Shows what the step is doing right now. */
   progress(text: string): void
 }
@@ -31,6 +33,8 @@ export interface Step {
   undo?(context: StepContext): Promise<void>
   /** The step changes all or nothing (one transaction, one process that looks before it acts): a failure left nothing. */
   readonly atomic?: boolean
+  /** Doing it again is harmless and nothing waits for it: a failure is told, but holds up no other run. */
+  readonly repeatable?: boolean
   /** Why nothing takes this step back once it is done: the point of no return. */
   readonly irreversible?: string
 }

@@ -1,0 +1,55 @@
+import { RefusedError, UsageError } from '../errors.js'
+import type { BackendKind, Instance } from '../instance.js'
+import type { Ledger } from '../ledger.js'
+import type { Output } from '../output.js'
+import type { Runner } from '../runner.js'
+import type { Backend } from './backend.js'
+
+export interface BackendParts {
+  runner: Runner
+  output: Output
+  ledger: Ledger
+}
+
+type Open = (instance: Instance, parts: BackendParts) => Promise<Backend>
+
+/** Every backend, loaded only when it is used. A new one is a folder beside these and a line here. */
+const OPENERS: Readonly<Record<BackendKind, Open | undefined>> = {
+  compose: async (instance, parts) => (await import('./compose/index.js')).openCompose(instance, parts),
+  direct: async (instance, parts) => (await import('./direct/index.js')).openDirect(instance, parts),
+  sandbox: async (instance, parts) => (await import('./direct/sandbox/index.js')).openSandbox(instance, parts),
+  heroku: undefined,
+}
+
+/**
+ * Returns the instance's backend, ready to use.
+ *
+ * @throws UsageError when no backend was named and none could be detected; RefusedError from its preflight.
+ */
+export async function openBackend(instance: Instance, parts: BackendParts): Promise<Backend> {
+  const backend = instance.backend ? await openNamed(instance.backend, instance, parts) : await detect(instance, parts)
+  await backend.preflight()
+  return backend
+}
+
+async function openNamed(kind: BackendKind, instance: Instance, parts: BackendParts): Promise<Backend> {
+  const open = OPENERS[kind]
+  if (open) return open(instance, parts)
+  throw new RefusedError({
+    code: 'backend-not-built',
+    message: `The ${kind} backend is not part of this version of mstdn-ops yet.`,
+    next: 'Use compose, or direct with a database URL.',
+  })
+}
+
+async function detect(instance: Instance, parts: BackendParts): Promise<Backend> {
+  if (instance.databaseUrl) return openNamed('direct', instance, parts)
+  const { detectCompose } = await import('./compose/index.js')
+  if (await detectCompose(instance.projectDir, parts)) return openNamed('compose', instance, parts)
+  throw new UsageError({
+    code: 'no-instance-found',
+    message: `No Mastodon was found in ${instance.projectDir}.`,
+    cause: 'There is no mstdn-ops.yaml, and no compose project with a Mastodon image in that folder.',
+    next: 'Point at the compose project with -C DIR, write a mstdn-ops.yaml, or try the sandbox: mstdn-ops sandbox:start',
+  })
+}

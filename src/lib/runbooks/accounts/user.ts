@@ -1,0 +1,50 @@
+import { RefusedError, UsageError } from '../../errors.js'
+import { findUser, type UserRow } from '../../mastodon/users.js'
+import type { Toolbox } from '../../toolbox.js'
+
+/** Mastodon's grammar of local names (app/models/account.rb, all versions), with room for `@` in front. */
+const NAME = /^@?[A-Za-z0-9_]+(?:[A-Za-z0-9_.-]*[A-Za-z0-9_]+)?$/
+const EMAIL = /^[^\s@"'\\;<>()[\]\u0000-\u001f\u007f]+@[A-Za-z0-9.-]+$/
+
+/**
+ * Returns the one local user of that name (or e-mail address).
+ *
+ * @throws UsageError for words that can be no name; RefusedError when there is no such user, or more than one.
+ */
+export async function theUser(toolbox: Toolbox, nameOrEmail: string): Promise<UserRow> {
+  assertNameOrEmail(nameOrEmail)
+  const { sql, params } = findUser(await toolbox.app.version(), nameOrEmail)
+  const database = await toolbox.database()
+  const users = await database.query<UserRow>(sql, params)
+  const [user] = users
+  if (user && users.length === 1) return user
+  throw users.length === 0 ? nobody(nameOrEmail) : several(nameOrEmail, users)
+}
+
+/** Returns the user with an id that was found before. @throws RefusedError when the user has gone meanwhile. */
+export function assertNameOrEmail(nameOrEmail: string): void {
+  if (NAME.test(nameOrEmail) || EMAIL.test(nameOrEmail)) return
+  throw new UsageError({
+    code: 'bad-name',
+    message: `"${nameOrEmail}" is no account name and no e-mail address.`,
+    cause: 'Local names are made of letters, digits and underscores, with dots and dashes inside.',
+    next: 'Give the name without the domain, like alice, or the e-mail address of the user.',
+  })
+}
+
+function nobody(nameOrEmail: string): RefusedError {
+  return new RefusedError({
+    code: 'no-such-user',
+    message: `There is no local user "${nameOrEmail}".`,
+    cause: 'No account of this instance has that name or address, or its user was deleted.',
+    next: 'Check the spelling; names of other servers have no user here.',
+  })
+}
+
+function several(nameOrEmail: string, users: readonly UserRow[]): RefusedError {
+  return new RefusedError({
+    code: 'several-users',
+    message: `${users.length} users have the address "${nameOrEmail}" in different spellings.`,
+    next: `Give the account name instead: ${users.map(user => user.username).join(', ')}.`,
+  })
+}

@@ -75,7 +75,8 @@ export async function openDatabase(connector: PostgresConnector, options: Databa
   return database
 }
 
-type Effect = 'read' | 'write'
+/** `control` begins and ends transactions: it must get through whatever state the session is in. */
+type Effect = 'read' | 'write' | 'control'
 
 class SessionDatabase implements Database {
   readonly name: string
@@ -130,7 +131,7 @@ class SessionDatabase implements Database {
     this.#mustBeOutside()
     this.#written = []
     try {
-      if (!this.dryRun) await this.#run('read', 'BEGIN')
+      if (!this.dryRun) await this.#run('control', 'BEGIN')
       const result = await work()
       await this.#commit()
       return result
@@ -144,7 +145,7 @@ class SessionDatabase implements Database {
 
   async snapshot<T>(work: () => Promise<T>): Promise<T> {
     this.#mustBeOutside()
-    await this.#run('read', 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    await this.#run('control', 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     try {
       await this.#run('read', 'SET LOCAL statement_timeout = 0')
       return await work()
@@ -187,12 +188,13 @@ class SessionDatabase implements Database {
 
   #context(effect: Effect, sql: string, secrets: string[]) {
     const rollsBack = this.#written !== undefined && sql !== 'COMMIT'
-    return { where: this.where, effect, rollsBack, secrets, signal: this.#signal }
+    const changes = effect === 'write' || sql === 'COMMIT'
+    return { where: this.where, effect: changes ? 'write' : 'read', rollsBack, secrets, signal: this.#signal } as const
   }
 
   /** A changed limit is undone by a rollback, so {@link #rollBack} forgets what is set. */
   async #limit(effect: Effect): Promise<void> {
-    if (this.pooled || this.#limited === effect) return
+    if (this.pooled || effect === 'control' || this.#limited === effect) return
     await this.#session.client.query(`SET statement_timeout = '${effect === 'read' ? READ_LIMIT : '0'}'`)
     this.#limited = effect
   }
@@ -200,13 +202,13 @@ class SessionDatabase implements Database {
   async #commit(): Promise<void> {
     this.#recordTransaction()
     if (this.dryRun) return
-    const result = await this.#run('write', 'COMMIT')
+    const result = await this.#run('control', 'COMMIT')
     // The server answers so when a statement failed and the error was swallowed.
     if (result.command === 'ROLLBACK') throw this.#rolledBack()
   }
 
   async #rollBack(): Promise<void> {
-    await this.#run('read', 'ROLLBACK').catch(() => {})
+    await this.#run('control', 'ROLLBACK').catch(() => {})
     this.#limited = undefined
   }
 

@@ -31,8 +31,12 @@ const CONNECT_CAUSES: Readonly<Record<string, readonly [cause: string, next: str
   '3D000': ['the database does not exist', 'check DB_NAME or DATABASE_URL, or create it with `rails db:setup`'],
   '42501': ['the user may not connect to this database', 'grant CONNECT to the user'],
   '57P03': ['the server is starting up, shutting down or recovering', 'wait until it accepts connections, then repeat'],
+  '55000': ['the database takes no connections', 'check datallowconn of the database'],
   '53300': ['all connections are taken', 'stop something that holds connections, or raise max_connections'],
 }
+
+/** The server answered, and it is this database or this user that it does not let in (08P01: as poolers say it). */
+const NOT_ADMITTED = new Set(['3D000', '42501', '28000', '55000', '08P01'])
 
 const TLS_CODE = /^(ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|CERT_|EPROTO)/
 const GARBAGE = /invalid response|unexpected message|not PostgreSQL|Connection terminated|establishing an SSL/i
@@ -43,7 +47,7 @@ export function connectProblem(error: unknown, where: string, target: Pick<Postg
   const raw = rawOf(error)
   const [cause, next] = connectCause(raw)
   return new RefusedError({
-    code: 'postgres-unreachable',
+    code: NOT_ADMITTED.has(raw.code ?? '') ? 'postgres-not-admitted' : 'postgres-unreachable',
     message: `cannot connect to PostgreSQL (${where}) as ${target.user}, database ${target.database}`,
     cause,
     next,
@@ -113,7 +117,9 @@ function lost(raw: RawError): boolean {
 function connectionLost(raw: RawError, context: StatementContext): OperatorError {
   const said = without(raw.message, context.secrets)
   const message = `the connection to PostgreSQL (${context.where}) was lost: ${said}`
-  if (context.effect === 'write' && !context.rollsBack) {
+  // The client says so of a statement that it did not send, the connection having been lost before.
+  const unsent = /not queryable/.test(raw.message)
+  if (context.effect === 'write' && !context.rollsBack && !unsent) {
     const cause = 'whether the last statement took effect is not known'
     return new OutcomeUnknownError({ code: 'postgres-lost', message, cause, next: 'look whether it did, then repeat' })
   }

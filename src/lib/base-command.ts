@@ -19,8 +19,16 @@ export const confirmFlag = {
 export abstract class OpsCommand<Result extends object> extends Command {
   static override enableJsonFlag = true
   static override baseFlags = {
-    instance: Flags.string({ char: 'i', helpGroup: 'GLOBAL', summary: 'The instance to work on, by its name in mstdn-ops.yaml.' }),
-    backend: Flags.option({ options: BACKENDS, helpGroup: 'GLOBAL', summary: 'Where the instance runs; detected where it is not said.' })(),
+    instance: Flags.string({
+      char: 'i',
+      helpGroup: 'GLOBAL',
+      summary: 'The instance to work on, by its name in mstdn-ops.yaml.',
+    }),
+    backend: Flags.option({
+      options: BACKENDS,
+      helpGroup: 'GLOBAL',
+      summary: 'Where the instance runs; detected where it is not said.',
+    })(),
     'project-dir': Flags.string({
       char: 'C',
       aliases: ['project-directory'],
@@ -28,9 +36,17 @@ export abstract class OpsCommand<Result extends object> extends Command {
       helpGroup: 'GLOBAL',
       summary: 'The folder of the compose project.',
     }),
-    'dry-run': Flags.boolean({ helpGroup: 'GLOBAL', summary: 'Show the exact commands and SQL that would write; read, but change nothing.' }),
+    'dry-run': Flags.boolean({
+      helpGroup: 'GLOBAL',
+      summary: 'Show the exact commands and SQL that would write; read, but change nothing.',
+    }),
     yes: Flags.boolean({ char: 'y', helpGroup: 'GLOBAL', summary: 'Answer yes to plain questions.' }),
-    quiet: Flags.boolean({ char: 'q', env: 'MSTDN_OPS_QUIET', helpGroup: 'GLOBAL', summary: 'Say nothing unless something is wrong.' }),
+    quiet: Flags.boolean({
+      char: 'q',
+      env: 'MSTDN_OPS_QUIET',
+      helpGroup: 'GLOBAL',
+      summary: 'Say nothing unless something is wrong.',
+    }),
     'log-level': Flags.option({
       options: LOG_LEVELS,
       env: 'MSTDN_OPS_LOG_LEVEL',
@@ -71,10 +87,11 @@ export abstract class OpsCommand<Result extends object> extends Command {
   }
   readonly #globals: { quiet: boolean; 'log-level': LogLevel } = { quiet: false, 'log-level': 'info' }
 
-  protected override async parse<F extends Interfaces.OutputFlags<F>, B extends Interfaces.OutputFlags<B>, A extends Interfaces.OutputArgs<A>>(
-    options?: Interfaces.Input<F, B, A>,
-    argv?: string[],
-  ): Promise<Interfaces.ParserOutput<F, B, A>> {
+  protected override async parse<
+    F extends Interfaces.OutputFlags<F>,
+    B extends Interfaces.OutputFlags<B>,
+    A extends Interfaces.OutputArgs<A>,
+  >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
     const parsed = await super.parse(options, argv)
     const flags = parsed.flags as unknown as GlobalFlags
     this.#flags = flags
@@ -99,7 +116,10 @@ export abstract class OpsCommand<Result extends object> extends Command {
   }
 
   /** Carries out a runbook after the operator agreed to it. */
-  protected async change<O extends object, R extends object>(runbook: Runbook<O, R>, options: O): Promise<RunReport<R>> {
+  protected async change<O extends object, R extends object>(
+    runbook: Runbook<O, R>,
+    options: O,
+  ): Promise<RunReport<R>> {
     const toolbox = await this.toolbox()
     const { runRunbook } = await import('./runbook/run.js')
     const { agree } = await import('./runbook/confirm.js')
@@ -171,7 +191,11 @@ export function operatorErrorOf(thrown: Error): OperatorError {
   if (thrown instanceof OperatorError) return thrown
   const oclif = (thrown as { oclif?: { exit?: number } }).oclif
   if (oclif?.exit === 2) {
-    return new UsageError({ code: 'usage', message: usageText(thrown.message), next: 'Run the command with --help to see what it takes.' })
+    return new UsageError({
+      code: 'usage',
+      message: usageText(thrown.message),
+      next: 'Run the command with --help to see what it takes.',
+    })
   }
   return new UnforeseenError({
     code: 'unforeseen',

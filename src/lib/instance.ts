@@ -68,7 +68,10 @@ export async function resolveInstance(flags: InstanceFlags, env: NodeJS.ProcessE
   return merge(chosen, environment.values, flags)
 }
 
-type FileInstance = Omit<Instance, 'name' | 'projectDir' | 'projectDirGiven' | 'budget'> & { projectDir?: string; budget?: RowBudget }
+type FileInstance = Omit<Instance, 'name' | 'projectDir' | 'projectDirGiven' | 'budget'> & {
+  projectDir?: string
+  budget?: RowBudget
+}
 export interface ConfigFile {
   default?: string
   instances: Record<string, FileInstance>
@@ -136,10 +139,13 @@ function merge(chosen: Chosen, env: Partial<FileInstance>, flags: InstanceFlags)
 
 /** Returns the error that lists every mistake, one a line. */
 export function mistakesError(mistakes: readonly Mistake[]): UsageError {
-  const lines = mistakes.map(({ place, problem, allowed }) => `${place}: ${problem}${allowed ? ` (allowed: ${allowed})` : ''}`)
+  const lines = mistakes.map(
+    ({ place, problem, allowed }) => `${place}: ${problem}${allowed ? ` (allowed: ${allowed})` : ''}`,
+  )
   return new UsageError({
     code: 'configuration',
-    message: mistakes.length === 1 ? 'The configuration has a mistake.' : `The configuration has ${mistakes.length} mistakes.`,
+    message:
+      mistakes.length === 1 ? 'The configuration has a mistake.' : `The configuration has ${mistakes.length} mistakes.`,
     cause: lines.join('\n'),
     next: 'Correct it and run the command again; docs/configuration.md lists every setting.',
   })
@@ -149,8 +155,13 @@ function unknownInstance(name: string, names: readonly string[], path: string | 
   return new UsageError({
     code: 'unknown-instance',
     message: `There is no instance "${name}".`,
-    cause: path ? `${path} names: ${names.join(', ') || 'none'}.` : 'There is no mstdn-ops.yaml in this folder or in the user\'s configuration folder.',
-    next: names.length > 0 ? `Choose one with -i: ${names.join(', ')}.` : 'Write a mstdn-ops.yaml, or leave out -i and point at the project with -C DIR.',
+    cause: path
+      ? `${path} names: ${names.join(', ') || 'none'}.`
+      : "There is no mstdn-ops.yaml in this folder or in the user's configuration folder.",
+    next:
+      names.length > 0
+        ? `Choose one with -i: ${names.join(', ')}.`
+        : 'Write a mstdn-ops.yaml, or leave out -i and point at the project with -C DIR.',
   })
 }
 

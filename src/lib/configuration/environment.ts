@@ -23,7 +23,9 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
 }
 
 interface Environment {
-  values: Partial<Pick<Instance, 'databaseUrl' | 'redisUrl' | 'sandboxDir' | 'domain' | 'mastodonVersion' | 'projectDir' | 'budget'>> & {
+  values: Partial<
+    Pick<Instance, 'databaseUrl' | 'redisUrl' | 'sandboxDir' | 'domain' | 'mastodonVersion' | 'projectDir' | 'budget'>
+  > & {
     instance?: string
     backend?: BackendKind
   }
@@ -32,7 +34,9 @@ interface Environment {
 
 /** Returns what `MSTDN_OPS_*` sets, and every mistake in it: unknown names and values that are not allowed. */
 export function environmentOf(env: NodeJS.ProcessEnv): Environment {
-  const set = Object.entries(env).filter(([name, value]) => name.startsWith('MSTDN_OPS_') && value !== undefined && value !== '')
+  const set = Object.entries(env).filter(
+    ([name, value]) => name.startsWith('MSTDN_OPS_') && value !== undefined && value !== '',
+  )
   const mistakes = set.flatMap(([name, value]) => mistakeIn(name, value ?? ''))
   const values = Object.fromEntries(
     Object.entries({
@@ -52,7 +56,13 @@ export function environmentOf(env: NodeJS.ProcessEnv): Environment {
 function mistakeIn(name: string, value: string): Mistake[] {
   const variable = VARIABLES[name]
   if (variable === undefined) {
-    return [{ place: `environment ${name}`, problem: 'is not a variable of mstdn-ops', allowed: Object.keys(VARIABLES).join(', ') }]
+    return [
+      {
+        place: `environment ${name}`,
+        problem: 'is not a variable of mstdn-ops',
+        allowed: Object.keys(VARIABLES).join(', '),
+      },
+    ]
   }
   if (variable.allowed === undefined || variable.allowed.includes(value)) return []
   return [{ place: `environment ${name}`, problem: `is "${value}"`, allowed: variable.allowed.join(', ') }]

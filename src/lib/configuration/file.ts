@@ -5,14 +5,20 @@ import { BACKENDS, type ConfigFile, type Mistake } from '../instance.js'
 
 const text = v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
 const texts = v.array(text, 'must be a list of texts')
-const count = v.pipe(v.number('must be a number'), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
+const count = v.pipe(
+  v.number('must be a number'),
+  v.integer('must be a whole number'),
+  v.minValue(1, 'must be at least 1'),
+)
 const PLANS = ['mini', 'basic', 'essential-0', 'essential-1', 'essential-2'] as const
 
 const budget = v.strictObject({
   rows: v.optional(count),
   bytes: v.optional(count),
   heroku_plan: v.optional(v.picklist(PLANS, `allowed: ${PLANS.join(', ')}`)),
-  warn_at: v.optional(v.pipe(v.number('must be a number'), v.minValue(1, 'must be 1 to 100'), v.maxValue(100, 'must be 1 to 100'))),
+  warn_at: v.optional(
+    v.pipe(v.number('must be a number'), v.minValue(1, 'must be 1 to 100'), v.maxValue(100, 'must be 1 to 100')),
+  ),
 })
 const roles = v.strictObject({ web: v.optional(texts), sidekiq: v.optional(texts), streaming: v.optional(texts) })
 const instance = v.strictObject({
@@ -33,7 +39,11 @@ const instance = v.strictObject({
 })
 const schema = v.strictObject({
   default: v.optional(text),
-  instances: v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]+$/, 'names are made of letters, digits, dots and dashes')), instance, 'must hold named instances'),
+  instances: v.record(
+    v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]+$/, 'names are made of letters, digits, dots and dashes')),
+    instance,
+    'must hold named instances',
+  ),
 })
 
 /** Reads a configuration file; every mistake comes back with file, line and what is allowed. */
@@ -42,11 +52,16 @@ export function readConfigFile(path: string, source: string): ConfigFile {
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false })
   const place = (offset: number) => `${path}:${lines.linePos(offset).line}`
   if (document.errors.length > 0) {
-    return { instances: {}, mistakes: document.errors.map(error => ({ place: place(error.pos[0]), problem: firstLine(error.message) })) }
+    return {
+      instances: {},
+      mistakes: document.errors.map(error => ({ place: place(error.pos[0]), problem: firstLine(error.message) })),
+    }
   }
   const result = v.safeParse(schema, document.toJS() ?? {})
   if (!result.success) {
-    return { instances: {}, mistakes: result.issues.map(issue => mistakeOf(issue, document, place)) }
+    const placed = result.issues.map(issue => ({ issue, offset: offsetOf(document, keysOf(issue)) }))
+    const inOrder = placed.sort((a, b) => a.offset - b.offset)
+    return { instances: {}, mistakes: inOrder.map(({ issue, offset }) => mistakeOf(issue, place(offset))) }
   }
   const unknownDefault = checkDefault(result.output, document, place)
   return { ...settingsOf(result.output, dirname(resolve(path))), mistakes: unknownDefault }
@@ -56,10 +71,12 @@ function firstLine(message: string): string {
   return message.split('\n')[0] ?? message
 }
 
-function mistakeOf(issue: v.BaseIssue<unknown>, document: Document, place: (offset: number) => string): Mistake {
-  const path = (issue.path ?? []).map(item => String(item.key))
-  const where = place(offsetOf(document, path))
-  const name = path.join('.') || 'the file'
+function keysOf(issue: v.BaseIssue<unknown>): string[] {
+  return (issue.path ?? []).map(item => String(item.key))
+}
+
+function mistakeOf(issue: v.BaseIssue<unknown>, where: string): Mistake {
+  const name = keysOf(issue).join('.') || 'the file'
   if (issue.type === 'strict_object') return unknownKey(where, name, issue)
   if (issue.received === 'undefined') return { place: where, problem: `${name} is missing` }
   const [, allowed] = /^allowed: (.*)$/.exec(issue.message) ?? []
@@ -86,7 +103,9 @@ function offsetOf(document: Document, path: readonly string[]): number {
   let offset = 0
   for (const key of path) {
     if (!isMap(node)) break
-    const pair = node.items.find(item => isPair(item) && String((item.key as { value?: unknown } | null)?.value) === key)
+    const pair = node.items.find(
+      item => isPair(item) && String((item.key as { value?: unknown } | null)?.value) === key,
+    )
     if (pair === undefined) break
     if (isNode(pair.key) && pair.key.range) offset = pair.key.range[0]
     node = pair.value
@@ -99,7 +118,13 @@ type Parsed = v.InferOutput<typeof schema>
 function checkDefault(parsed: Parsed, document: Document, place: (offset: number) => string): Mistake[] {
   if (parsed.default === undefined || parsed.default in parsed.instances) return []
   const allowed = Object.keys(parsed.instances).join(', ')
-  return [{ place: place(offsetOf(document, ['default'])), problem: `default is "${parsed.default}", which is no instance of this file`, allowed }]
+  return [
+    {
+      place: place(offsetOf(document, ['default'])),
+      problem: `default is "${parsed.default}", which is no instance of this file`,
+      allowed,
+    },
+  ]
 }
 
 /** Folders are relative to the file, not to where the command was typed. */
@@ -123,7 +148,12 @@ function settingOf(raw: v.InferOutput<typeof instance>, base: string): ConfigFil
     sandboxDir: raw.sandbox_dir && resolve(base, raw.sandbox_dir),
     domain: raw.domain,
     mastodonVersion: raw.mastodon_version,
-    budget: raw.budget && { rows: raw.budget.rows, bytes: raw.budget.bytes, herokuPlan: raw.budget.heroku_plan, warnAt: raw.budget.warn_at },
+    budget: raw.budget && {
+      rows: raw.budget.rows,
+      bytes: raw.budget.bytes,
+      herokuPlan: raw.budget.heroku_plan,
+      warnAt: raw.budget.warn_at,
+    },
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }

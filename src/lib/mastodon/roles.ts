@@ -60,3 +60,9 @@ const columnsFor = (version: MastodonVersion) =>
 export function readRole(version: MastodonVersion, userId: string): Statement {
   return { sql: hasRoleTable(version) ? BY_ROLE : columnsFor(version), params: [userId] }
 }
+
+/** The columns of `users` in which a release keeps somebody's role, as a SELECT list. */
+export function roleColumns(version: MastodonVersion): string {
+  if (hasRoleTable(version)) return 'role_id::text AS role_id'
+  return version.atLeast('2.1.0') ? 'admin, moderator' : 'admin'
+}

@@ -40,7 +40,11 @@ type Wrapper = ListrTaskWrapper<unknown, never, never>
 async function drawList(output: Output, heading: string, steps: readonly Titled[]): Promise<Drawing> {
   const { Listr } = await import('listr2')
   output.info(`${heading}:`)
-  const rows = steps.map(step => ({ step, gate: gate<'done' | { skip: string } | { fail: string }>(), task: undefined as Wrapper | undefined }))
+  const rows = steps.map(step => ({
+    step,
+    gate: gate<'done' | { skip: string } | { fail: string }>(),
+    task: undefined as Wrapper | undefined,
+  }))
   const tasks = rows.map(
     (row): ListrTask => ({
       title: output.clean(row.step.title),
@@ -54,7 +58,11 @@ async function drawList(output: Output, heading: string, steps: readonly Titled[
       rendererOptions: { outputBar: 1 },
     }),
   )
-  const list = new Listr(tasks, { registerSignalListeners: false, exitOnError: true, rendererOptions: { collapseErrors: false } })
+  const list = new Listr(tasks, {
+    registerSignalListeners: false,
+    exitOnError: true,
+    rendererOptions: { collapseErrors: false },
+  })
   const ended = list.run().catch(() => undefined)
   const row = (id: string) => rows.find(candidate => candidate.step.id === id)
   return {

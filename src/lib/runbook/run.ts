@@ -74,7 +74,12 @@ export async function resumeRun<O extends object, R extends object>(
   const lock = await takeLock(toolbox, dirname(dir), { runId, command: `resume of ${runbook.name}` })
   try {
     const steps = await runbook.steps(toolbox, options)
-    if (!extra.undo) assertResumable(record, toolVersion(), steps.map(step => step.id))
+    if (!extra.undo)
+      assertResumable(
+        record,
+        toolVersion(),
+        steps.map(step => step.id),
+      )
     const journal = await Journal.reopen(dir, record)
     const run = new Run(toolbox, runbook, options, steps, journal, runId, dir, extra)
     const diedUndoing = record.end === undefined && record.undoing !== undefined
@@ -221,7 +226,8 @@ class Run<O extends object, R extends object> {
   }
 
   async #undo(step: Step, drawing: Drawing): Promise<Left[]> {
-    if (step.undo === undefined) return step.effect === 'read' ? [] : [{ step, why: step.irreversible ?? 'has no undo' }]
+    if (step.undo === undefined)
+      return step.effect === 'read' ? [] : [{ step, why: step.irreversible ?? 'has no undo' }]
     this.extra.observer?.(step.id, 'before-undo')
     await this.journal.step(step.id, 'undoing')
     try {
@@ -260,19 +266,32 @@ interface Left {
   why: string
 }
 
-function verdict(runbook: string, runId: string, cause: unknown, interrupted: boolean, left: readonly Left[]): OperatorError {
+function verdict(
+  runbook: string,
+  runId: string,
+  cause: unknown,
+  interrupted: boolean,
+  left: readonly Left[],
+): OperatorError {
   const parts = partsOf(cause)
   if (left.length > 0) {
     const lost = cause instanceof OutcomeUnknownError ? OutcomeUnknownError : NotUndoneError
     return new lost({
       code: parts.code,
       message: `${runbook} failed: ${parts.message}`,
-      cause: [parts.cause, `Left as it is: ${left.map(({ step, why }) => `${step.title} (${why})`).join('; ')}.`].filter(Boolean).join(' '),
-      next: parts.next ?? `mstdn-ops resume (goes on with run ${runId}), mstdn-ops resume --undo, or mstdn-ops resume --abandon`,
+      cause: [parts.cause, `Left as it is: ${left.map(({ step, why }) => `${step.title} (${why})`).join('; ')}.`]
+        .filter(Boolean)
+        .join(' '),
+      next:
+        parts.next ??
+        `mstdn-ops resume (goes on with run ${runId}), mstdn-ops resume --undo, or mstdn-ops resume --abandon`,
     })
   }
   if (interrupted) {
-    return new InterruptedError({ code: 'interrupted', message: `${runbook} was interrupted, and undone: things are as they were before.` })
+    return new InterruptedError({
+      code: 'interrupted',
+      message: `${runbook} was interrupted, and undone: things are as they were before.`,
+    })
   }
   return new UndoneError({
     code: parts.code,
@@ -293,7 +312,11 @@ function partsOf(cause: unknown): { code: string; message: string; cause?: strin
 }
 
 /** Goes through the steps with every write recorded instead of carried out. */
-async function planRun<O extends object, R extends object>(toolbox: Toolbox, runbook: Runbook<O, R>, options: O): Promise<RunReport<R>> {
+async function planRun<O extends object, R extends object>(
+  toolbox: Toolbox,
+  runbook: Runbook<O, R>,
+  options: O,
+): Promise<RunReport<R>> {
   await refuseUnfinished(runsDir(toolbox.instance.name))
   await runbook.check?.(toolbox, options)
   const report = emptyReport<R>(runbook, null)
@@ -355,7 +378,11 @@ function emptyReport<R extends object>(runbook: { name: string }, runId: string 
 
 function finished<R extends object>(report: RunReport<R>, toolbox: Toolbox): RunReport<R> {
   const clean = (line: string) => toolbox.output.redactor.text(line)
-  return { ...report, changes: toolbox.ledger.entries.map(entry => clean(entry.exact)), byHand: toolbox.ledger.byHand().map(clean) }
+  return {
+    ...report,
+    changes: toolbox.ledger.entries.map(entry => clean(entry.exact)),
+    byHand: toolbox.ledger.byHand().map(clean),
+  }
 }
 
 async function refuseUnfinished(dir: string): Promise<void> {

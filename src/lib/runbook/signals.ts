@@ -18,7 +18,8 @@ export function watchSignals(output: Output): Interruption {
   let count = 0
   const interrupt = () => {
     count += 1
-    if (count === 1) output.warn('Interrupted: stopping at the end of this step, then undoing. Once more stops the undo.')
+    if (count === 1)
+      output.warn('Interrupted: stopping at the end of this step, then undoing. Once more stops the undo.')
     if (count === 2) output.warn('Interrupted again: the undo stops after this step. `mstdn-ops resume` goes on.')
   }
   const hangUp = () => output.debug('The terminal is gone (SIGHUP): the run goes on.')

@@ -1,5 +1,12 @@
 import { RefusedError } from '../../errors.js'
-import { FIND_ADMINISTRATOR_ROLE, hasRoleTable, type RoleRow, readRole, type StaffRow } from '../../mastodon/roles.js'
+import {
+  FIND_ADMINISTRATOR_ROLE,
+  hasRoleTable,
+  type RoleRow,
+  readRole,
+  roleColumns,
+  type StaffRow,
+} from '../../mastodon/roles.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { theUser } from './user.js'
@@ -50,7 +57,7 @@ function promoteStep(user: string): Step {
 async function promote(context: StepContext, user: string): Promise<void> {
   const { toolbox } = context
   const { id, username } = await theUser(toolbox, user)
-  await context.note('formerRole', JSON.stringify(await roleColumns(toolbox, id)))
+  await context.note('formerRole', JSON.stringify(await formerRole(toolbox, id)))
   const roleName = (await administratorRole(toolbox))?.name
   const outcome = await toolbox.app.run(
     'accounts.makeAdmin',
@@ -79,9 +86,8 @@ async function putRoleBack(context: StepContext, user: string): Promise<void> {
   await database.write(`UPDATE users SET ${assignments} WHERE id = $1`, [id, ...names.map(name => columns[name])])
 }
 
-async function roleColumns(toolbox: Toolbox, id: string): Promise<object> {
-  const version = await toolbox.app.version()
-  const columns = hasRoleTable(version) ? 'role_id::text AS role_id' : version.atLeast('2.1.0') ? 'admin, moderator' : 'admin'
+async function formerRole(toolbox: Toolbox, id: string): Promise<object> {
+  const columns = roleColumns(await toolbox.app.version())
   const [row] = await (await toolbox.database()).query(`SELECT ${columns} FROM users WHERE id = $1`, [id])
   return row ?? {}
 }
@@ -99,7 +105,10 @@ async function staffOf(toolbox: Toolbox, id: string): Promise<StaffRow> {
 /** Returns the role that allows everything, whatever it is called here; undefined before 4.0, where roles have fixed names. */
 async function administratorRole(toolbox: Toolbox): Promise<RoleRow | undefined> {
   if (!hasRoleTable(await toolbox.app.version())) return undefined
-  const [role] = await (await toolbox.database()).query<RoleRow>(FIND_ADMINISTRATOR_ROLE.sql, FIND_ADMINISTRATOR_ROLE.params)
+  const [role] = await (await toolbox.database()).query<RoleRow>(
+    FIND_ADMINISTRATOR_ROLE.sql,
+    FIND_ADMINISTRATOR_ROLE.params,
+  )
   if (role) return role
   throw new RefusedError({
     code: 'no-administrator-role',

@@ -4,7 +4,7 @@ import type { Toolbox } from '../../toolbox.js'
 
 /** Mastodon's grammar of local names (app/models/account.rb, all versions), with room for `@` in front. */
 const NAME = /^@?[A-Za-z0-9_]+(?:[A-Za-z0-9_.-]*[A-Za-z0-9_]+)?$/
-const EMAIL = /^[^\s@"'\\;<>()[\]\u0000-\u001f\u007f]+@[A-Za-z0-9.-]+$/
+const EMAIL = /^[^\s@"'\\;<>()[\]\p{Cc}]+@[A-Za-z0-9.-]+$/u
 
 /**
  * Returns the one local user of that name (or e-mail address).
@@ -21,7 +21,7 @@ export async function theUser(toolbox: Toolbox, nameOrEmail: string): Promise<Us
   throw users.length === 0 ? nobody(nameOrEmail) : several(nameOrEmail, users)
 }
 
-/** Returns the user with an id that was found before. @throws RefusedError when the user has gone meanwhile. */
+/** Refuses words that can be neither. */
 export function assertNameOrEmail(nameOrEmail: string): void {
   if (NAME.test(nameOrEmail) || EMAIL.test(nameOrEmail)) return
   throw new UsageError({

@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { OperatorError } from '../../src/lib/errors.js'
+import { type InstanceFlags, resolveInstance } from '../../src/lib/instance.js'
+
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'mstdn-ops-config-'))
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+function resolveWith(yaml: string, flags: InstanceFlags = {}, env: NodeJS.ProcessEnv = {}) {
+  const path = join(dir, 'mstdn-ops.yaml')
+  writeFileSync(path, yaml)
+  return resolveInstance(flags, { MSTDN_OPS_CONFIG: path, ...env })
+}
+
+async function refusal(work: Promise<unknown>): Promise<OperatorError> {
+  const error = await work.then(() => undefined).catch(thrown => thrown)
+  expect(error).toBeInstanceOf(OperatorError)
+  return error as OperatorError
+}
+
+describe('a configuration file', () => {
+  it('gives the only instance without a flag, with folders relative to the file', async () => {
+    const instance = await resolveWith(
+      'instances:\n  main:\n    backend: compose\n    project_dir: mastodon\n    budget: {rows: 10000}\n',
+    )
+    expect(instance).toMatchObject({
+      name: 'main',
+      backend: 'compose',
+      projectDir: join(dir, 'mastodon'),
+      budget: { rows: 10000 },
+    })
+  })
+
+  it('lets the environment win over the file, and flags over both', async () => {
+    const yaml = 'instances:\n  main:\n    backend: compose\n    project_dir: a\n'
+    expect((await resolveWith(yaml, {}, { MSTDN_OPS_PROJECT_DIR: '/b' })).projectDir).toBe('/b')
+    expect((await resolveWith(yaml, { projectDir: '/c' }, { MSTDN_OPS_PROJECT_DIR: '/b' })).projectDir).toBe('/c')
+    expect((await resolveWith(yaml, { backend: 'direct' })).backend).toBe('direct')
+  })
+
+  it('takes the default of several, and -i over it', async () => {
+    const yaml = 'default: b\ninstances:\n  a: {domain: a.example}\n  b: {domain: b.example}\n'
+    expect((await resolveWith(yaml)).domain).toBe('b.example')
+    expect((await resolveWith(yaml, { instance: 'a' })).domain).toBe('a.example')
+    expect((await resolveWith(yaml, {}, { MSTDN_OPS_INSTANCE: 'a' })).domain).toBe('a.example')
+  })
+
+  it('names every mistake at once, each with its line and what is allowed', async () => {
+    const yaml = [
+      'default: nowhere',
+      'instances:',
+      '  main:',
+      '    backend: kubernetes',
+      '    projectdir: x',
+      '    domain: https://example.social',
+      '    budget:',
+      '      heroku_plan: hobby',
+      '      rows: many',
+    ].join('\n')
+    const error = await refusal(resolveWith(yaml, {}, { MSTDN_OPS_BACKED: 'compose', MSTDN_OPS_LOG_LEVEL: 'loud' }))
+    const path = join(dir, 'mstdn-ops.yaml')
+    expect(error.exitCode).toBe(2)
+    expect(error.why?.split('\n')).toEqual([
+      expect.stringMatching(
+        /^environment MSTDN_OPS_BACKED: is not a variable of mstdn-ops \(allowed: .*MSTDN_OPS_BACKEND/,
+      ),
+      'environment MSTDN_OPS_LOG_LEVEL: is "loud" (allowed: error, warn, info, debug)',
+      `${path}:4: instances.main.backend is "kubernetes" (allowed: compose, heroku, direct, sandbox)`,
+      expect.stringMatching(/:5: instances\.main\.projectdir is not a setting \(allowed: backend, project_dir, /),
+      expect.stringContaining(`${path}:6: instances.main.domain is "https://example.social": must be a domain`),
+      `${path}:8: instances.main.budget.heroku_plan is "hobby" (allowed: mini, basic, essential-0, essential-1, essential-2)`,
+      `${path}:9: instances.main.budget.rows is "many": must be a number`,
+    ])
+  })
+
+  it('says where broken YAML breaks', async () => {
+    const error = await refusal(resolveWith('instances:\n  main:\n   backend: [compose\n'))
+    expect(error.exitCode).toBe(2)
+    expect(error.why).toMatch(/mstdn-ops\.yaml:\d+: /)
+  })
+
+  it('refuses a default that is no instance', async () => {
+    const error = await refusal(resolveWith('default: main\ninstances:\n  other: {}\n'))
+    expect(error.why).toContain(':1: default is "main", which is no instance of this file (allowed: other)')
+  })
+
+  it('refuses an instance that is not there, naming those that are', async () => {
+    const error = await refusal(resolveWith('instances:\n  a: {}\n  b: {}\n', { instance: 'c' }))
+    expect(error).toMatchObject({ exitCode: 2, code: 'unknown-instance' })
+    expect(error.next).toContain('a, b')
+  })
+
+  it('asks for -i when several are configured and none is the default', async () => {
+    expect(await refusal(resolveWith('instances:\n  a: {}\n  b: {}\n'))).toMatchObject({
+      exitCode: 2,
+      code: 'instance-not-chosen',
+    })
+  })
+
+  it('refuses a named file that does not exist', async () => {
+    const error = await refusal(resolveInstance({}, { MSTDN_OPS_CONFIG: join(dir, 'none.yaml') }))
+    expect(error.why).toContain('none.yaml, which does not exist')
+  })
+})
+
+describe('without a configuration file', () => {
+  it('works in the folder where the command was typed', async () => {
+    const instance = await resolveInstance({}, { XDG_CONFIG_HOME: dir })
+    expect(instance).toMatchObject({ name: '', projectDir: process.cwd(), projectDirGiven: false })
+  })
+
+  it('reads the configuration folder of the user', async () => {
+    const { mkdirSync } = await import('node:fs')
+    mkdirSync(join(dir, 'mstdn-ops'))
+    writeFileSync(join(dir, 'mstdn-ops', 'mstdn-ops.yaml'), 'instances: {home: {backend: sandbox}}\n')
+    expect(await resolveInstance({}, { XDG_CONFIG_HOME: dir })).toMatchObject({ name: 'home', backend: 'sandbox' })
+  })
+})

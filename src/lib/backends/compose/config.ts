@@ -1,0 +1,184 @@
+import { constants, existsSync } from 'node:fs'
+import { access, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { messageOf, RefusedError } from '../../errors.js'
+import { shellQuote } from '../../text.js'
+import type { Config, ConfigChanges } from '../backend.js'
+import { replaceFile, writeSynced } from './atomic-file.js'
+import { environmentFrom } from './containers.js'
+import { changedEnvFile } from './env-file.js'
+import { texts, toRecord } from './json.js'
+import type { Stack } from './stack.js'
+
+/** The environment of the app: what its containers were given, and the env file that the next ones are given. */
+export class ComposeConfig implements Config {
+  readonly #stack: Stack
+  readonly #changed: () => void
+  #file: string | undefined
+
+  constructor(stack: Stack, changed: () => void) {
+    this.#stack = stack
+    this.#changed = changed
+  }
+
+  get where(): string {
+    return this.#file ?? `the env_file of ${this.#stack.project.name}`
+  }
+
+  async running(): Promise<ReadonlyMap<string, string>> {
+    const containers = await this.#stack.containersOf(['web'])
+    const web = containers.find(container => container.status === 'running') ?? containers[0]
+    return web?.env ?? this.stored()
+  }
+
+  /** The image's own variables, and over them what the configuration says. */
+  async stored(): Promise<ReadonlyMap<string, string>> {
+    const name = await this.#stack.appService()
+    const service = await this.#stack.configuration.service(name)
+    if (service === undefined) throw serviceGone(name)
+    this.#stack.learnSecrets(service.environment)
+    return new Map([...(await this.#imageEnvironment(service.image)), ...service.environment])
+  }
+
+  async writable(): Promise<void> {
+    await this.#writableFile()
+  }
+
+  /**
+   * Writes the env file, then asks compose what it reads: what another file or `environment:` overrides, or compose
+   * reads differently, is put back and refused.
+   */
+  async write(changes: ConfigChanges): Promise<void> {
+    const file = await this.#writableFile()
+    const before = await readFile(file, 'utf8')
+    const after = changedEnvFile(before, changes)
+    if (!this.#admit(file, changes) || after === before) return
+    await replaceFile(file, after)
+    const wrong = await this.#differing(changes).catch(error => this.#putBackAndThrow(file, before, error))
+    if (wrong.length > 0) await this.#putBackAndThrow(file, before, overridden(file, wrong))
+    this.#changed()
+  }
+
+  async keep(key: string): Promise<string> {
+    const file = await this.#writableFile()
+    const copy = keptName(file, key)
+    if (existsSync(copy) || this.#stack.parts.runner.dryRun) return copy
+    // By way of a second name: a half-written copy must never count as the kept state.
+    await writeSynced(`${copy}.part`, await readFile(file, 'utf8'))
+    await rename(`${copy}.part`, copy)
+    return copy
+  }
+
+  async putBack(key: string): Promise<void> {
+    const file = await this.#writableFile()
+    const copy = keptName(file, key)
+    if (!existsSync(copy) || this.#stack.parts.runner.dryRun) return
+    await replaceFile(file, await readFile(copy, 'utf8'))
+    this.#changed()
+  }
+
+  async forget(key: string): Promise<void> {
+    if (this.#stack.parts.runner.dryRun) return
+    await rm(keptName(await this.#writableFile(), key), { force: true })
+  }
+
+  /** Learns the env file's name for {@link where}; nothing is refused here. */
+  async locate(): Promise<void> {
+    this.#file = await this.#envFile().catch(() => undefined)
+  }
+
+  #admit(file: string, changes: ConfigChanges): boolean {
+    const { ledger, runner } = this.#stack.parts
+    for (const [key, value] of Object.entries(changes)) {
+      const exact = `${value === null ? 'remove' : 'set'} ${key} in ${file}`
+      ledger?.record({ kind: 'file', exact, byHand: `sudoedit ${shellQuote(file)}   # ${exact}` })
+    }
+    return !runner.dryRun
+  }
+
+  async #differing(changes: ConfigChanges): Promise<string[]> {
+    this.#stack.configuration.forget()
+    const service = await this.#stack.configuration.service(await this.#stack.appService())
+    const read = service?.environment ?? new Map<string, string>()
+    return Object.entries(changes).flatMap(([key, value]) => ((read.get(key) ?? null) === value ? [] : [key]))
+  }
+
+  async #putBackAndThrow(file: string, text: string, error: unknown): Promise<never> {
+    await replaceFile(file, text)
+    this.#stack.configuration.forget()
+    throw error
+  }
+
+  async #imageEnvironment(image: string): Promise<Map<string, string>> {
+    const invocation = this.#stack.project.docker(['image', 'inspect', '--format', '{{json .Config}}', image], {
+      timeoutMs: 30_000,
+    })
+    const outcome = await this.#stack.parts.runner.run(invocation)
+    if (outcome.exitCode !== 0) return new Map()
+    return environmentFrom(texts(toRecord(JSON.parse(outcome.stdout)).Env))
+  }
+
+  async #writableFile(): Promise<string> {
+    const file = await this.#envFile()
+    try {
+      await access(file, constants.R_OK | constants.W_OK)
+      await access(dirname(file), constants.W_OK)
+    } catch (error) {
+      throw notWritable(file, messageOf(error))
+    }
+    this.#file = file
+    return file
+  }
+
+  /** The first env_file of the service that exists; a link is followed, so that the link itself stays. */
+  async #envFile(): Promise<string> {
+    const service = await this.#stack.appService()
+    const files = await this.#stack.configuration.envFiles(service)
+    const file = files.find(name => existsSync(name))
+    if (file === undefined) throw noEnvFile(service, files)
+    return realpath(file)
+  }
+}
+
+function keptName(file: string, key: string): string {
+  return `${file}.mstdn-ops-${key.replace(/[^\w.-]/g, '_')}`
+}
+
+function serviceGone(service: string): RefusedError {
+  return new RefusedError({
+    code: 'service-gone',
+    message: `The service ${service} is not in the compose configuration.`,
+    cause: 'Its containers exist, but the files no longer name it, or only in a profile that is not on.',
+    next: 'Check the files: docker compose config --services',
+  })
+}
+
+function noEnvFile(service: string, files: readonly string[]): RefusedError {
+  return new RefusedError({
+    code: 'no-env-file',
+    message: `The service ${service} has no env_file that exists.`,
+    cause:
+      files.length === 0
+        ? 'Its variables come from elsewhere, like environment: in the compose file.'
+        : `Named are ${files.join(', ')}.`,
+    next: 'Set the variables where they come from, or add env_file: .env.production to the service.',
+  })
+}
+
+function notWritable(file: string, cause: string): RefusedError {
+  return new RefusedError({
+    code: 'env-file-not-writable',
+    message: `${basename(file)} cannot be written.`,
+    cause,
+    next: `Run the command as a user who may write ${file}.`,
+  })
+}
+
+function overridden(file: string, keys: readonly string[]): RefusedError {
+  return new RefusedError({
+    code: 'variable-overridden',
+    message: `${keys.join(', ')} would not take effect from ${file}; the file is as it was.`,
+    cause: 'environment: in the compose file, or a later env_file, sets another value.',
+    next: 'Set it there, or take it out there, then run the command again.',
+  })
+}

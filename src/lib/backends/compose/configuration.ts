@@ -1,0 +1,89 @@
+import type { Runner } from '../../runner.js'
+import { readOrRefuse } from './client.js'
+import { readText, records, texts, toRecord } from './json.js'
+import type { ComposeProject } from './project.js'
+import type { ServiceShape } from './roles.js'
+
+/** A service as the configuration says it. Its environment holds secrets and stays in memory. */
+export interface ServiceConfiguration extends ServiceShape {
+  environment: ReadonlyMap<string, string>
+}
+
+/** The project's configuration as compose resolves it, read once and again after a change. */
+export class Configuration {
+  readonly #project: ComposeProject
+  readonly #runner: Runner
+  #services: Promise<ServiceConfiguration[]> | undefined
+
+  constructor(project: ComposeProject, runner: Runner) {
+    this.#project = project
+    this.#runner = runner
+  }
+
+  /** @throws RefusedError when the files are elsewhere or wrong. */
+  services(): Promise<ServiceConfiguration[]> {
+    this.#services ??= this.#read()
+    return this.#services
+  }
+
+  async service(name: string): Promise<ServiceConfiguration | undefined> {
+    return (await this.services()).find(service => service.name === name)
+  }
+
+  /** Forgets what was read, so that the next question reads the files again. */
+  forget(): void {
+    this.#services = undefined
+  }
+
+  /** Returns the hash of each service's configuration, the one that compose keeps as a label on its containers. */
+  async hashes(): Promise<ReadonlyMap<string, string>> {
+    const lines = await this.#config(['--hash', '*'], 'Reading the configuration')
+    const pairs = lines.split('\n').map(line => line.trim().split(/\s+/))
+    return new Map(pairs.flatMap(([name, hash]) => (name && hash ? [[name, hash] as const] : [])))
+  }
+
+  /** Returns the env files of a service in order, absolute, whether or not they exist. */
+  async envFiles(service: string): Promise<string[]> {
+    const raw: unknown = JSON.parse(
+      await this.#config(['--no-interpolate', '--no-normalize', '--format', 'json'], 'Reading env_file'),
+    )
+    const files = toRecord(toRecord(toRecord(raw).services)[service]).env_file
+    return [...texts(files), ...records(files).map(file => readText(file.path))]
+  }
+
+  async #read(): Promise<ServiceConfiguration[]> {
+    return servicesFrom(await this.#config(['--format', 'json'], 'Reading the configuration'))
+  }
+
+  async #config(args: readonly string[], what: string): Promise<string> {
+    const invocation = this.#project.compose(['config', ...args], { timeoutMs: 60_000 })
+    return (await readOrRefuse(this.#runner, invocation, `${what} of the compose project ${this.#project.name}`)).stdout
+  }
+}
+
+/** Returns the services of `compose config --format json`, which shows every `$` doubled. */
+export function servicesFrom(config: string): ServiceConfiguration[] {
+  const services = toRecord(toRecord(JSON.parse(config)).services)
+  return Object.entries(services).map(([name, raw]) => {
+    const service = toRecord(raw)
+    return {
+      name,
+      image: readText(service.image),
+      command: [...words(service.entrypoint), ...words(service.command)],
+      environment: environmentOf(service.environment),
+    }
+  })
+}
+
+function words(value: unknown): string[] {
+  return texts(value).map(undoubled)
+}
+
+function environmentOf(value: unknown): Map<string, string> {
+  const set = Object.entries(toRecord(value)).filter(([, text]) => text !== null)
+  return new Map(set.map(([name, text]) => [name, undoubled(String(text))]))
+}
+
+function undoubled(text: string): string {
+  return text.replaceAll('$$', '$')
+}

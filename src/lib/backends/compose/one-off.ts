@@ -1,0 +1,109 @@
+import type { Invocation, Outcome } from '../../runner.js'
+import { shellLine } from '../../text.js'
+import type { AppCommand, AppOutcome, OneOff } from '../backend.js'
+import type { Container } from './containers.js'
+import { runLong } from './long-one-off.js'
+import { believed, marked } from './marked.js'
+import { randomNonce } from './options.js'
+import type { ComposeProject } from './project.js'
+import type { Stack } from './stack.js'
+
+/** One-off processes: inside a running web container, or in a new container of the web service. */
+export class ComposeOneOff implements OneOff {
+  readonly #stack: Stack
+  #service = 'web'
+
+  constructor(stack: Stack, service: string | undefined) {
+    this.#stack = stack
+    if (service !== undefined) this.#service = service
+  }
+
+  async run(command: AppCommand): Promise<AppOutcome> {
+    this.#service = await this.#stack.appService()
+    if (command.longKey !== undefined)
+      return runLong(this.#stack, this.#service, command, command.longKey, this.byHand(command))
+    return this.#short(command)
+  }
+
+  async interactive(command: AppCommand): Promise<number> {
+    const container = command.fresh ? undefined : await this.#stack.appContainer()
+    this.#service = container?.service ?? (await this.#stack.appService())
+    const terminal = this.#stack.parts.terminal ?? process.stdin.isTTY === true
+    const invocation = interactiveInvocation(
+      this.#stack.project,
+      { container, service: this.#service, terminal },
+      command,
+    )
+    return this.#stack.parts.runner.interactive({ ...invocation, byHand: this.byHand(command) })
+  }
+
+  byHand(command: AppCommand): string {
+    const how = command.fresh || command.longKey !== undefined ? ['run', '--rm', '--no-deps'] : ['exec']
+    return this.#stack.project.byHand([...how, ...envFlags(command), this.#service, ...command.argv])
+  }
+
+  async #short(command: AppCommand): Promise<AppOutcome> {
+    const { parts, project } = this.#stack
+    const nonce = `mstdn-ops-${(parts.nonce ?? randomNonce)()}`
+    const container = command.fresh ? undefined : await this.#stack.appContainer()
+    const invocation = container
+      ? execInvocation(project, container, command, nonce)
+      : runInvocation(project, this.#service, command, nonce)
+    const outcome: Outcome = await parts.runner.run({ ...invocation, byHand: this.byHand(command) }, command.onLine)
+    return outcome.planned ? outcome : believed(outcome, nonce, shellLine(command.argv.slice(0, 3)), command.effect)
+  }
+}
+
+/** `docker exec` rather than `compose exec`: it costs a fifth of the time and needs no project files. */
+export function execInvocation(
+  project: ComposeProject,
+  container: Container,
+  command: AppCommand,
+  nonce: string,
+): Invocation {
+  const input = command.stdin === undefined ? [] : ['-i']
+  const args = ['exec', ...input, ...envFlags(command), container.name, ...marked(command.argv, nonce)]
+  return project.docker(args, carried(command))
+}
+
+/** Returns a new container of the service that runs the command and goes. */
+export function runInvocation(
+  project: ComposeProject,
+  service: string,
+  command: AppCommand,
+  nonce: string,
+): Invocation {
+  const args = ['run', '--rm', '-T', '--no-deps', ...envFlags(command), service, ...marked(command.argv, nonce)]
+  return project.compose(args, carried(command))
+}
+
+function carried(command: AppCommand) {
+  return {
+    effect: command.effect,
+    ...(command.stdin === undefined ? {} : { stdin: command.stdin }),
+    ...(command.timeoutMs === undefined ? {} : { timeoutMs: command.timeoutMs }),
+  }
+}
+
+interface Seat {
+  container: Container | undefined
+  service: string
+  terminal: boolean
+}
+
+function interactiveInvocation(project: ComposeProject, seat: Seat, command: AppCommand): Invocation {
+  const { container, service, terminal } = seat
+  const parts = { effect: command.effect }
+  if (container) {
+    return project.docker(
+      ['exec', terminal ? '-it' : '-i', ...envFlags(command), container.name, ...command.argv],
+      parts,
+    )
+  }
+  const tty = terminal ? [] : ['-T']
+  return project.compose(['run', '--rm', ...tty, '--no-deps', ...envFlags(command), service, ...command.argv], parts)
+}
+
+export function envFlags(command: Pick<AppCommand, 'env'>): string[] {
+  return Object.entries(command.env ?? {}).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+}

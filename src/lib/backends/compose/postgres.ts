@@ -1,0 +1,154 @@
+import type { Duplex } from 'node:stream'
+import { RefusedError } from '../../errors.js'
+import type { Invocation } from '../../runner.js'
+import type { PostgresConnector, PostgresTarget } from '../backend.js'
+import { containerAt, Reach, type ServerAddress } from './reach.js'
+import type { Stack } from './stack.js'
+import { decoded, parsedUrl } from './urls.js'
+
+/** The app's database as its variables name it. */
+export interface PostgresServer extends PostgresTarget {
+  address: ServerAddress
+}
+
+const PORT = 5432
+
+/** DATABASE_URL wins over DB_*; the defaults are those of config/database.yml (all versions, production). */
+export function postgresServerOf(env: ReadonlyMap<string, string>): PostgresServer {
+  const url = parsedUrl(env.get('DATABASE_URL') ?? '')
+  if (url) return serverOfUrl(url)
+  const password = env.get('DB_PASS') || undefined
+  return {
+    user: env.get('DB_USER') || 'mastodon',
+    database: env.get('DB_NAME') || 'mastodon_production',
+    ...(password === undefined ? {} : { password }),
+    tls: tlsOf(env.get('DB_SSLMODE')),
+    address: addressOf(env.get('DB_HOST') || 'localhost', Number(env.get('DB_PORT') || PORT)),
+  }
+}
+
+function serverOfUrl(url: URL): PostgresServer {
+  const host = url.searchParams.get('host') ?? decoded(url.hostname)
+  const user = decoded(url.username)
+  return {
+    user: user || 'mastodon',
+    database: decoded(url.pathname.slice(1)) || user,
+    ...(url.password === '' ? {} : { password: decoded(url.password) }),
+    tls: tlsOf(url.searchParams.get('sslmode') ?? undefined),
+    address: addressOf(host || 'localhost', Number(url.port || PORT)),
+  }
+}
+
+/** A host that is a path is the folder of a unix socket, as for libpq. */
+function addressOf(host: string, port: number): ServerAddress {
+  return host.startsWith('/') ? { socket: `${host}/.s.PGSQL.${port}` } : { host, port }
+}
+
+function tlsOf(mode: string | undefined): PostgresTarget['tls'] {
+  if (mode === 'require') return 'accept-any'
+  return mode === 'verify-ca' || mode === 'verify-full' ? 'verify' : 'none'
+}
+
+/** PostgreSQL through the project's containers: no port need be published. */
+export class ComposePostgres implements PostgresConnector {
+  readonly #stack: Stack
+  readonly #environment: () => Promise<ReadonlyMap<string, string>>
+  #reach: Reach | undefined
+  #server: PostgresServer | undefined
+  #service: string | undefined
+
+  constructor(stack: Stack, environment: () => Promise<ReadonlyMap<string, string>>) {
+    this.#stack = stack
+    this.#environment = environment
+  }
+
+  /** Learns where the server is, so that it can be named. */
+  async locate(): Promise<PostgresServer> {
+    const server = postgresServerOf(await this.#environment())
+    this.#stack.parts.output.redactor.add('DB_PASS', server.password)
+    this.#service = containerAt(await this.#stack.containers(), server.address)?.service
+    this.#server = server
+    return server
+  }
+
+  get where(): string {
+    if (this.#service !== undefined) return `PostgreSQL in service ${this.#service}`
+    return this.#server === undefined ? 'PostgreSQL' : `PostgreSQL at ${shown(this.#server.address)}`
+  }
+
+  async target(): Promise<PostgresTarget> {
+    const { address: _address, ...target } = this.#server ?? (await this.locate())
+    return target
+  }
+
+  async openStream(): Promise<Duplex> {
+    const server = this.#server ?? (await this.locate())
+    this.#reach ??= new Reach(this.#stack, this.where)
+    return this.#reach.open(server.address)
+  }
+
+  /** @throws RefusedError when no container of the project has psql. */
+  async psql(database: string, args: readonly string[]): Promise<Invocation> {
+    const server = await this.locate()
+    const containers = await this.#stack.containers()
+    const own = containerAt(containers, server.address)
+    const seat = own ?? containers.find(container => container.status === 'running' && /postg/.test(container.image))
+    if (seat === undefined) throw noPsql(this.where)
+    const reach = own ? { host: '127.0.0.1', port: portOf(server.address) } : server.address
+    const words = ['psql', ...connectionFlags(reach), '-U', server.user, '-d', database, ...args]
+    return this.#stack.project.docker(
+      ['exec', this.#tty, ...secretFlag(server.password, 'PGPASSWORD'), seat.name, ...words],
+      {
+        effect: 'write',
+        ...(server.password === undefined ? {} : { env: { PGPASSWORD: server.password } }),
+        byHand: this.#line(database, args),
+      },
+    )
+  }
+
+  byHand(database: string, sql: string): string {
+    return this.#line(database, ['-c', sql])
+  }
+
+  /** Forgets what was learnt: configuration or containers have changed. */
+  forget(): void {
+    this.#server = undefined
+    this.#reach = undefined
+  }
+
+  get #tty(): string {
+    return (this.#stack.parts.terminal ?? process.stdin.isTTY === true) ? '-it' : '-i'
+  }
+
+  #line(database: string, args: readonly string[]): string {
+    const words = ['psql', '-U', this.#server?.user ?? 'postgres', '-d', database, ...args]
+    return this.#stack.project.byHand(['exec', this.#service ?? 'db', ...words])
+  }
+}
+
+/** The value travels by the client's environment: `-e NAME` without a value takes it from there. */
+export function secretFlag(secret: string | undefined, name: string): string[] {
+  return secret === undefined ? [] : ['-e', name]
+}
+
+function connectionFlags(address: ServerAddress): string[] {
+  if ('socket' in address) return ['-h', address.socket.replace(/\/[^/]*$/, '')]
+  return ['-h', address.host, '-p', String(address.port)]
+}
+
+function portOf(address: ServerAddress): number {
+  return 'socket' in address ? PORT : address.port
+}
+
+export function shown(address: ServerAddress): string {
+  return 'socket' in address ? address.socket : `${address.host}:${address.port}`
+}
+
+function noPsql(where: string): RefusedError {
+  return new RefusedError({
+    code: 'no-psql',
+    message: 'There is no psql for this server in the compose project.',
+    cause: `${where} is no service of the project, and no other service runs a PostgreSQL image.`,
+    next: 'Run psql on a machine that reaches the server.',
+  })
+}

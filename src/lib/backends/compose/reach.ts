@@ -1,0 +1,91 @@
+import type { Duplex } from 'node:stream'
+import { RefusedError } from '../../errors.js'
+import type { Container } from './containers.js'
+import { chooseRelay, type Endpoint, PROBE, type Relay } from './relay.js'
+import type { Stack } from './stack.js'
+import { ChannelStream } from './stream.js'
+
+/** A server as the app's configuration names it. */
+export type ServerAddress = Endpoint
+
+/** A place from which the server is reached. */
+interface Route {
+  container: Container
+  endpoint: Endpoint
+}
+
+/** Returns the running container of the project that the address means; undefined for a server outside. */
+export function containerAt(containers: readonly Container[], address: ServerAddress): Container | undefined {
+  if ('socket' in address) return undefined
+  const running = containers.filter(container => container.status === 'running')
+  return running.find(container => [container.service, ...container.addresses].includes(address.host))
+}
+
+/**
+ * Opens byte streams to a server of the project, or to one that only the project's networks reach.
+ *
+ * Inside of the server's own container the loopback address is used; otherwise the way leads through a container of
+ * the app, which must reach the server anyway.
+ */
+export class Reach {
+  readonly #stack: Stack
+  readonly #where: string
+  #found: { route: Route; relay: Relay } | undefined
+
+  constructor(stack: Stack, where: string) {
+    this.#stack = stack
+    this.#where = where
+  }
+
+  /** @throws RefusedError when no container has a program that can relay. */
+  async open(address: ServerAddress): Promise<Duplex> {
+    this.#found ??= await this.#search(address)
+    const { route, relay } = this.#found
+    const argv = relay.argv(route.endpoint)
+    const invocation = this.#stack.project.docker(['exec', '-i', route.container.name, ...argv])
+    return new ChannelStream(await this.#stack.parts.runner.open(invocation), this.#where)
+  }
+
+  /** Looks for the way anew at the next {@link open}: containers were recreated. */
+  forget(): void {
+    this.#found = undefined
+  }
+
+  async #search(address: ServerAddress): Promise<{ route: Route; relay: Relay }> {
+    const routes = await this.#routes(address)
+    for (const route of routes) {
+      const relay = chooseRelay(await this.#probe(route.container), route.endpoint)
+      if (relay) return { route, relay }
+    }
+    throw noRoute(this.#where, routes)
+  }
+
+  async #routes(address: ServerAddress): Promise<Route[]> {
+    const containers = await this.#stack.containers()
+    const own = containerAt(containers, address)
+    const loopback = 'socket' in address ? address : { host: '127.0.0.1', port: address.port }
+    const running = containers.filter(container => container.status === 'running')
+    const app = await this.#stack.servicesOf(['web', 'sidekiq', 'streaming'], containers)
+    const through = running.filter(container => app.includes(container.service))
+    const routes = through.map(container => ({ container, endpoint: address }))
+    return own ? [{ container: own, endpoint: loopback }, ...routes] : routes
+  }
+
+  async #probe(container: Container): Promise<string> {
+    const invocation = this.#stack.project.docker(['exec', container.name, ...PROBE], { timeoutMs: 30_000 })
+    return (await this.#stack.parts.runner.run(invocation)).stdout
+  }
+}
+
+function noRoute(where: string, routes: readonly Route[]): RefusedError {
+  const tried = routes.map(route => route.container.name).join(', ')
+  return new RefusedError({
+    code: 'no-relay',
+    message: `There is no way to ${where}.`,
+    cause:
+      tried === ''
+        ? 'None of the containers that could reach it runs.'
+        : `Neither bash, ruby, python3, perl, socat nor a known netcat was found in ${tried}.`,
+    next: 'Start the containers (docker compose up -d), then run the command again.',
+  })
+}

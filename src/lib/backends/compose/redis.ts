@@ -1,0 +1,132 @@
+import type { Duplex } from 'node:stream'
+import { RefusedError } from '../../errors.js'
+import type { Invocation } from '../../runner.js'
+import type { RedisConnector, RedisTarget } from '../backend.js'
+import { secretFlag, shown } from './postgres.js'
+import { containerAt, Reach, type ServerAddress } from './reach.js'
+import type { Stack } from './stack.js'
+import { decoded, parsedUrl } from './urls.js'
+
+/** The app's Redis as its variables name it. */
+export interface RedisServer extends RedisTarget {
+  address: ServerAddress
+}
+
+const PORT = 6379
+
+/** REDIS_URL wins over REDIS_HOST and REDIS_PORT (from 1.4.1); the namespace is a prefix of every key up to 4.3. */
+export function redisServerOf(env: ReadonlyMap<string, string>): RedisServer {
+  const namespace = env.get('REDIS_NAMESPACE') || undefined
+  const prefix = namespace === undefined ? '' : `${namespace}:`
+  const url = parsedUrl(env.get('REDIS_URL') ?? '')
+  if (url) return { ...serverOfUrl(url), prefix }
+  const password = env.get('REDIS_PASSWORD') || undefined
+  return {
+    ...(password === undefined ? {} : { password }),
+    database: Number(env.get('REDIS_DB') || 0),
+    tls: 'none',
+    prefix,
+    address: { host: env.get('REDIS_HOST') || 'localhost', port: Number(env.get('REDIS_PORT') || PORT) },
+  }
+}
+
+function serverOfUrl(url: URL): Omit<RedisServer, 'prefix'> {
+  const socket = url.protocol === 'unix:' ? decoded(url.pathname) : undefined
+  return {
+    ...(url.username === '' ? {} : { username: decoded(url.username) }),
+    ...(url.password === '' ? {} : { password: decoded(url.password) }),
+    database: Number(socket === undefined ? url.pathname.slice(1) : url.searchParams.get('db')) || 0,
+    tls: url.protocol === 'rediss:' ? 'verify' : 'none',
+    address: socket === undefined ? { host: url.hostname || 'localhost', port: Number(url.port || PORT) } : { socket },
+  }
+}
+
+/** Redis through the project's containers. */
+export class ComposeRedis implements RedisConnector {
+  readonly #stack: Stack
+  readonly #environment: () => Promise<ReadonlyMap<string, string>>
+  #reach: Reach | undefined
+  #server: RedisServer | undefined
+  #service: string | undefined
+
+  constructor(stack: Stack, environment: () => Promise<ReadonlyMap<string, string>>) {
+    this.#stack = stack
+    this.#environment = environment
+  }
+
+  /** Learns where the server is, so that it can be named. */
+  async locate(): Promise<RedisServer> {
+    const server = redisServerOf(await this.#environment())
+    this.#stack.parts.output.redactor.add('REDIS_PASSWORD', server.password)
+    this.#service = containerAt(await this.#stack.containers(), server.address)?.service
+    this.#server = server
+    return server
+  }
+
+  get where(): string {
+    if (this.#service !== undefined) return `Redis in service ${this.#service}`
+    return this.#server === undefined ? 'Redis' : `Redis at ${shown(this.#server.address)}`
+  }
+
+  async target(): Promise<RedisTarget> {
+    const { address: _address, ...target } = this.#server ?? (await this.locate())
+    return target
+  }
+
+  async openStream(): Promise<Duplex> {
+    const server = this.#server ?? (await this.locate())
+    this.#reach ??= new Reach(this.#stack, this.where)
+    return this.#reach.open(server.address)
+  }
+
+  /** @throws RefusedError when Redis is no service of the project. */
+  async cli(args: readonly string[]): Promise<Invocation> {
+    const server = await this.locate()
+    const container = containerAt(await this.#stack.containers(), server.address)
+    if (container === undefined || 'socket' in server.address) throw noCli(this.where)
+    const words = [
+      'redis-cli',
+      '-p',
+      String(server.address.port),
+      ...userFlags(server),
+      '-n',
+      String(server.database),
+      ...args,
+    ]
+    return this.#stack.project.docker(
+      ['exec', this.#tty, ...secretFlag(server.password, 'REDISCLI_AUTH'), container.name, ...words],
+      {
+        effect: 'write',
+        ...(server.password === undefined ? {} : { env: { REDISCLI_AUTH: server.password } }),
+        byHand: this.byHand(args),
+      },
+    )
+  }
+
+  byHand(args: readonly string[]): string {
+    return this.#stack.project.byHand(['exec', this.#service ?? 'redis', 'redis-cli', ...args])
+  }
+
+  /** Forgets what was learnt: configuration or containers have changed. */
+  forget(): void {
+    this.#server = undefined
+    this.#reach = undefined
+  }
+
+  get #tty(): string {
+    return (this.#stack.parts.terminal ?? process.stdin.isTTY === true) ? '-it' : '-i'
+  }
+}
+
+function userFlags(server: RedisServer): string[] {
+  return server.username === undefined ? [] : ['--user', server.username]
+}
+
+function noCli(where: string): RefusedError {
+  return new RefusedError({
+    code: 'no-redis-cli',
+    message: 'There is no redis-cli for this server in the compose project.',
+    cause: `${where} is no service of the project.`,
+    next: 'Run redis-cli on a machine that reaches the server.',
+  })
+}

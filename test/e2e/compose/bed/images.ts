@@ -61,7 +61,12 @@ async function isCurrent(image: Image): Promise<boolean> {
 }
 
 function contentOf(image: Image): string {
-  const parts = [rootImage(image.root), image.name, image.dockerfile, ...[...image.files].flatMap(([path, file]) => [path, file.text])]
+  const parts = [
+    rootImage(image.root),
+    image.name,
+    image.dockerfile,
+    ...[...image.files].flatMap(([path, file]) => [path, file.text]),
+  ]
   return createHash('sha256').update(parts.join('\0')).digest('hex')
 }
 
@@ -135,7 +140,9 @@ async function programFiles(version: string): Promise<Map<string, File>> {
   for (const name of (await readdir(join(standin, 'app'))).sort()) {
     const text = await readFile(join(standin, 'app', name), 'utf8')
     if (name.endsWith('.rb')) files.set(`tree/usr/local/lib/standin/${name}`, { text })
-    else for (const program of ['rails', 'rake', 'bundle', 'puma', 'sidekiq', 'node', 'npm', 'yarn']) files.set(`tree/usr/local/bin/${program}`, { text, executable: true })
+    else
+      for (const program of ['rails', 'rake', 'bundle', 'puma', 'sidekiq', 'node', 'npm', 'yarn'])
+        files.set(`tree/usr/local/bin/${program}`, { text, executable: true })
   }
   return files
 }
@@ -154,9 +161,13 @@ function homeFiles(version: string, home: string): [string, File][] {
   ]
   if (since(version, '2.5.0')) {
     files.push([`tree/${home}/bin/tootctl`, { text: tootctlLauncher, executable: true }])
-    files.push([`tree/${home}/public/packs/manifest.json`, { text: '{}' }], [`tree/${home}/public/assets/.sprockets-manifest-image.json`, { text: '{}' }])
+    files.push(
+      [`tree/${home}/public/packs/manifest.json`, { text: '{}' }],
+      [`tree/${home}/public/assets/.sprockets-manifest-image.json`, { text: '{}' }],
+    )
   }
-  if (!since(version, '4.3.0')) files.push([`tree/${home}/streaming/index.js`, { text: '// played by /usr/local/bin/node\n' }])
+  if (!since(version, '4.3.0'))
+    files.push([`tree/${home}/streaming/index.js`, { text: '// played by /usr/local/bin/node\n' }])
   return files
 }
 
@@ -190,7 +201,9 @@ function migrationFiles(version: string, home: string): [string, File][] {
 
 function appDockerfile(version: string, home: string): string {
   const unprivileged = since(version, '2.3.0')
-  const path = since(version, '2.4.3') ? `/${home}/bin:/usr/local/bin:/usr/bin:/usr/sbin` : '/usr/local/bin:/usr/bin:/usr/sbin'
+  const path = since(version, '2.4.3')
+    ? `/${home}/bin:/usr/local/bin:/usr/bin:/usr/sbin`
+    : '/usr/local/bin:/usr/bin:/usr/sbin'
   return `FROM ${rootImage('app')}
 COPY --chown=991:991 tree/${home} /${home}
 COPY tree/usr /usr
@@ -203,7 +216,10 @@ ${unprivileged ? 'USER mastodon\nENTRYPOINT ["/usr/bin/tini", "--"]\n' : ''}EXPO
 /** From 4.3.0 on the streaming server has an image of its own, without the application. */
 function streamingImage(version: string, program: ReadonlyMap<string, File>): Image {
   const kept = [...program].filter(([path]) => !path.includes('/bin/') || path.endsWith('/node'))
-  const files = new Map([...kept, ['tree/opt/mastodon/streaming/index.js', { text: '// played by /usr/local/bin/node\n' }] as [string, File]])
+  const files = new Map([
+    ...kept,
+    ['tree/opt/mastodon/streaming/index.js', { text: '// played by /usr/local/bin/node\n' }] as [string, File],
+  ])
   const dockerfile = `FROM ${rootImage('app')}
 COPY tree /
 ENV PATH=/usr/local/bin:/usr/bin:/usr/sbin LANG=C.UTF-8 NODE_ENV=production

@@ -1,4 +1,6 @@
 require 'json'
+require 'securerandom'
+require 'time'
 require 'standin/release'
 require 'standin/store'
 
@@ -44,7 +46,7 @@ module Standin
     def self.enqueue(name, args, queue)
       job = { class: name, args: args, queue: queue, jid: SecureRandom.hex(12), retry: true,
               created_at: Time.now.to_f, enqueued_at: Time.now.to_f }
-      Store.redis.sadd?(Store.key('queues'), queue)
+      Store.redis.sadd(Store.key('queues'), queue)
       Store.redis.lpush(Store.key("queue:#{queue}"), JSON.generate(job))
     end
   end

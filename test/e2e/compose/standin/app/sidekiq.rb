@@ -29,6 +29,7 @@ module Standin
       listen_for_signals
       title
       Store.postgres
+      Store.redis.ping
       puts "Booted Sidekiq #{release}, queues: #{@queues.uniq.join(', ')}"
       beater = Thread.new { loop { beat && sleep(BEAT_SECONDS) } }
       work until @stopping

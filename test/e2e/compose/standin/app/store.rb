@@ -79,7 +79,10 @@ module Standin
 
     def redis
       @redis ||= begin
+        # Debian keeps this gem outside of Ruby's own folders, and RubyGems is off for the sake of speed.
+        $LOAD_PATH.concat(Dir['/usr/share/rubygems-integration/all/gems/redis-*/lib'])
         require 'redis'
+        Redis.sadd_returns_boolean = false
         Redis.new(redis_address)
       end
     end

@@ -1,3 +1,4 @@
+require 'pg'
 require 'securerandom'
 require 'standin/boot'
 require 'standin/jobs'

@@ -2,7 +2,7 @@
 // Builds dist/: one ES module per command with shared chunks, the command manifest, and the quick answers.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -12,7 +12,9 @@ const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 // The framework is bundled since every command needs it; the rest is loaded from its package when it is needed.
 const BUNDLED = new Set(['@oclif/core', 'semver'])
-const external = Object.keys({ ...packageJson.dependencies, ...packageJson.optionalDependencies }).filter(name => !BUNDLED.has(name))
+const external = Object.keys({ ...packageJson.dependencies, ...packageJson.optionalDependencies }).filter(
+  name => !BUNDLED.has(name),
+)
 
 async function commandFiles() {
   const names = await readdir(join(root, 'src/commands'), { recursive: true })
@@ -20,13 +22,12 @@ async function commandFiles() {
 }
 
 async function bundle() {
-  await rm(join(root, 'dist'), { recursive: true, force: true })
-  await rm(join(root, 'oclif.manifest.json'), { force: true })
+  const fresh = join(root, `dist.new-${process.pid}`)
   const result = await build({
     absWorkingDir: root,
     entryPoints: ['src/start.ts', 'src/quick.ts', 'src/lib/help.ts', ...(await commandFiles())],
     outbase: 'src',
-    outdir: 'dist',
+    outdir: fresh,
     bundle: true,
     splitting: true,
     metafile: true,
@@ -41,14 +42,32 @@ async function bundle() {
       js: "import { createRequire as __createRequire } from 'node:module'; import { fileURLToPath as __toPath } from 'node:url'; import { dirname as __dirnameOf } from 'node:path'; const require = __createRequire(import.meta.url); const __filename = __toPath(import.meta.url); const __dirname = __dirnameOf(__filename);",
     },
   })
-  await writeFile(join(root, 'dist/metafile.json'), JSON.stringify(result.metafile))
+  await writeFile(join(fresh, 'metafile.json'), JSON.stringify(result.metafile))
+  await swapIn(fresh)
+}
+
+// A command that runs meanwhile finds either the old build or the new one.
+async function swapIn(fresh) {
+  const dist = join(root, 'dist')
+  const former = `${fresh}.former`
+  await rename(dist, former).catch(() => undefined)
+  await rename(fresh, dist)
+  await rm(former, { recursive: true, force: true })
 }
 
 async function writeManifest() {
   const { Plugin } = await import('@oclif/core')
-  const plugin = new Plugin({ root, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true })
+  const plugin = new Plugin({
+    root,
+    type: 'core',
+    ignoreManifest: true,
+    errorOnManifestCreate: true,
+    respectNoCacheDefault: true,
+  })
   await plugin.load()
-  await writeFile(join(root, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest, null, 2)}\n`)
+  const file = join(root, 'oclif.manifest.json')
+  await writeFile(`${file}.new`, `${JSON.stringify(plugin.manifest, null, 2)}\n`)
+  await rename(`${file}.new`, file)
 }
 
 async function writeQuickAnswers() {

@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+// Runs the stages of the suite and closes with one line: N passed, N failed.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const full = process.argv.includes('--full')
+const quick = process.argv.includes('--quick')
+const bin = name => join(root, 'node_modules/.bin', name)
+
+// What needs only Node; the rest needs redis-server or a Docker engine.
+const NODE_ONLY = ['--exclude', 'test/e2e/**', '--exclude', 'test/**/redis/**']
+const SERVERS = ['test/lib/redis', 'test/e2e']
+
+const checks = [
+  { name: 'build', command: process.execPath, args: [join(root, 'scripts/build.js')] },
+  { name: 'format and lint', command: bin('biome'), args: ['ci', '--error-on-warnings', '.'] },
+  { name: 'types', command: bin('tsc'), args: ['-p', 'tsconfig.json'] },
+  { name: 'dead code', command: bin('knip'), args: ['--no-progress'] },
+  { name: 'command reference is fresh', command: process.execPath, args: [join(root, 'scripts/reference.js'), '--check'] },
+]
+const suites = [
+  { name: 'unit and contract', args: NODE_ONLY },
+  ...(quick ? [] : [{ name: 'servers and end to end', args: [...SERVERS, '--no-file-parallelism'] }]),
+]
+
+function run(command, args) {
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: '', ...(full ? { MSTDN_OPS_FULL: '1' } : {}) }
+  return spawnSync(command, args, { cwd: root, env, stdio: 'inherit' }).status ?? 1
+}
+
+function runCheck({ name, command, args }) {
+  console.log(`\n== ${name}`)
+  const failed = run(command, args) === 0 ? 0 : 1
+  return { passed: 1 - failed, failed, skipped: 0 }
+}
+
+function runSuite({ name, args }) {
+  console.log(`\n== ${name}`)
+  const folder = mkdtempSync(join(tmpdir(), 'mstdn-ops-suite-'))
+  const file = join(folder, 'result.json')
+  const status = run(bin('vitest'), ['run', ...args, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`])
+  try {
+    return countsOf(JSON.parse(readFileSync(file, 'utf8')), status)
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+// A file that fails before its first test, or an error outside of any test, counts as a failure too.
+function countsOf(result, status) {
+  const failed = result.numFailedTests
+  return {
+    passed: result.numPassedTests,
+    failed: failed === 0 && status !== 0 ? Math.max(1, result.numFailedTestSuites) : failed,
+    skipped: result.numPendingTests + result.numTodoTests,
+  }
+}
+
+const started = Date.now()
+const counts = [...checks.map(runCheck), ...suites.map(runSuite)]
+const total = key => counts.reduce((sum, count) => sum + count[key], 0)
+const skipped = total('skipped')
+console.log(`\n${Math.round((Date.now() - started) / 1000)} s`)
+console.log(`${total('passed')} passed, ${total('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+process.exitCode = total('failed') > 0 ? 1 : 0

@@ -64,6 +64,8 @@ function asSocket(stream: Duplex): SocketLike {
     process.nextTick(() => stream.emit('connect'))
     return stream
   }
+  // The client that gets the stream listens too; this one keeps a late error from ending the process.
+  stream.on('error', () => {})
   Object.defineProperty(stream, 'connect', { value: report, configurable: true })
   if (stream instanceof Socket) return stream
   const nothing = () => stream

@@ -6,6 +6,7 @@ import { openByteStream, type SocketLike } from '../postgres/stream.js'
 
 /** Milliseconds to wait for a connection, and then for the first answer. */
 const CONNECT_TIMEOUT = 15_000
+const HANDSHAKE_TIMEOUT = 5_000
 
 /**
  * Returns a client that is connected and let in, on the database of the target.
@@ -14,6 +15,7 @@ const CONNECT_TIMEOUT = 15_000
  */
 export async function connectClient(connector: RedisConnector, target: RedisTarget, signal?: AbortSignal) {
   const stream = await openStream(connector, target, signal)
+  stream.on('error', () => {})
   const client = await clientOver(stream)
   const timer = setTimeout(() => stream.destroy(), CONNECT_TIMEOUT)
   try {
@@ -49,10 +51,15 @@ async function encrypted(raw: SocketLike, target: RedisTarget): Promise<SocketLi
     ...(isAddress ? {} : { servername: host }),
     rejectUnauthorized: target.tls === 'verify',
   })
-  raw.once('error', error => stream.destroy(error))
-  const timer = setTimeout(() => raw.destroy(new Error('no TLS handshake in time')), CONNECT_TIMEOUT)
+  raw.on('error', error => stream.destroy(error))
+  // A server without TLS waits for the end of what it takes for a command.
+  const timer = setTimeout(() => stream.destroy(noHandshake()), HANDSHAKE_TIMEOUT)
   await once(stream, 'secureConnect').finally(() => clearTimeout(timer))
   return stream
+}
+
+function noHandshake(): Error {
+  return Object.assign(new Error('no handshake in time'), { code: 'ERR_TLS_HANDSHAKE_TIMEOUT' })
 }
 
 async function clientOver(stream: SocketLike): Promise<Redis> {

@@ -73,7 +73,7 @@ async function writeManifest() {
 async function writeQuickAnswers() {
   await writeFile(join(root, 'dist/version.txt'), `mstdn-ops/${packageJson.version}\n`)
   const env = { ...process.env, NO_COLOR: '1', COLUMNS: '80', OCLIF_COLUMNS: '80' }
-  const help = execFileSync(process.execPath, [join(root, 'bin/run.js'), 'help'], { env, encoding: 'utf8' })
+  const help = execFileSync(process.execPath, [join(root, 'bin/run.js'), '--help'], { env, encoding: 'utf8' })
   await writeFile(join(root, 'dist/help.txt'), help)
 }
 

@@ -1,19 +1,23 @@
-import { Config, handle, run, settings } from '@oclif/core'
+import { Config, handle, run } from '@oclif/core'
 import { errorText, operatorErrorOf } from './lib/base-command.js'
 import { Output } from './lib/output.js'
 
 /** Runs the command that the words name; the exit code is set when this returns. */
-export async function start(binUrl: string, options: { development?: boolean } = {}): Promise<void> {
+export async function start(binUrl: string): Promise<void> {
   process.stdout.on('error', ignoreLostReader)
   process.stderr.on('error', ignoreLostReader)
-  if (options.development) settings.debug = true
   try {
-    const words = process.argv.slice(2)
     const config = await Config.load(binUrl)
-    await run(words.length > 0 ? words : ['help'], config)
+    await run(askedFor(process.argv.slice(2)), config)
   } catch (thrown) {
     await reportFailure(thrown)
   }
+}
+
+/** `mstdn-ops` and `mstdn-ops help …` are other words for `--help`. */
+function askedFor(words: readonly string[]): string[] {
+  if (words.length === 0) return ['--help']
+  return words[0] === 'help' ? [...words.slice(1), '--help'] : [...words]
 }
 
 /** Failures that no command could catch: an unknown command, a broken installation. */

@@ -1,12 +1,9 @@
-import { type Command, Help } from '@oclif/core'
+import { Help } from '@oclif/core'
 
-/** oclif's help, with the global flags after the command's own. */
+/** oclif's help, closed with where the rest is told. */
 export default class OpsHelp extends Help {
-  override formatRoot(): string {
-    return `${super.formatRoot()}\n\nEvery changing command takes --dry-run; exit codes and settings: docs/reference.md, docs/configuration.md.`
-  }
-
-  protected override get sortedCommands(): Command.Loadable[] {
-    return super.sortedCommands.filter(command => !command.hidden)
+  protected override async showRootHelp(): Promise<void> {
+    await super.showRootHelp()
+    this.log('Every changing command takes --dry-run. Exit codes, settings: docs/reference.md, docs/configuration.md.')
   }
 }

@@ -2,7 +2,8 @@ import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { LockedError } from '../errors.js'
-import { openLockSession } from '../postgres/access.js'
+import type { LockHolder as SessionHolder } from '../postgres/lock.js'
+import { printableLine } from '../text.js'
 import type { Toolbox } from '../toolbox.js'
 
 /** Who holds the lock of an instance. */
@@ -131,18 +132,29 @@ function existsBySignal(pid: number): boolean {
   }
 }
 
+/**
+ * Locks the instance for other machines as well. The key is the database's name, which is the same from everywhere;
+ * the name of an instance is each machine's own.
+ */
 async function takeSessionLock(toolbox: Toolbox, run: { runId: string }): Promise<Lock | undefined> {
-  if (toolbox.backend.postgres === undefined) return undefined
-  const session = await openLockSession(toolbox.backend.postgres, {
-    runId: run.runId,
-    output: toolbox.output,
-  })
-  if (session === undefined) return undefined
-  if (session.holder === undefined) return { release: () => session.close() }
-  await session.close()
-  throw new LockedError({
+  const connector = toolbox.backend.postgres
+  if (connector === undefined) return undefined
+  const { openLockSession } = await import('../postgres/lock.js')
+  const applicationName = `mstdn-ops ${run.runId} ${userInfo().username}@${hostname()}`
+  const { database } = await connector.target()
+  const attempt = await openLockSession(connector, { key: database, applicationName })
+  if (attempt === undefined) return undefined
+  if (attempt.held) return { release: () => attempt.session.close() }
+  throw heldElsewhere(attempt.holder)
+}
+
+function heldElsewhere(holder: SessionHolder | undefined): LockedError {
+  const who = holder === undefined ? 'somebody' : printableLine(holder.applicationName.replace(/^mstdn-ops /, 'run '))
+  const from = holder?.client === undefined ? '' : ` (from ${holder.client})`
+  const since = holder?.since === undefined ? '' : `, since ${holder.since.toISOString()}`
+  return new LockedError({
     code: 'locked',
-    message: `Another run is under way on ${toolbox.instance.name}: ${session.holder.application}, since ${session.holder.since}.`,
+    message: `Another run is under way: ${who}${from}${since}.`,
     cause: 'It holds the lock in the database server, from this or another machine.',
     next: 'Wait until it has ended, then run the command again.',
   })

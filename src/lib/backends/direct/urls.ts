@@ -1,0 +1,92 @@
+import type { PostgresTarget, RedisTarget } from '../backend.js'
+
+/** What a database URL asks for; `prefer` (libpq's default) is settled by asking the server. */
+export interface PostgresAddress extends Omit<PostgresTarget, 'tls'> {
+  tls: 'none' | 'prefer' | 'accept-any' | 'verify'
+  /** As libpq's programs take it. */
+  sslmode: string
+}
+
+/** What can be said against an URL: the part of it that is wrong, and what is allowed. */
+export interface UrlMistake {
+  problem: string
+  allowed: string
+}
+
+const TLS_OF_SSLMODE: Readonly<Record<string, PostgresAddress['tls']>> = {
+  disable: 'none',
+  allow: 'prefer',
+  prefer: 'prefer',
+  require: 'accept-any',
+  'verify-ca': 'verify',
+  'verify-full': 'verify',
+}
+
+const POSTGRES_SHAPE =
+  'postgresql://USER:PASSWORD@HOST:5432/DATABASE, or …/DATABASE?host=/var/run/postgresql for a socket'
+const REDIS_SHAPE = 'redis://:PASSWORD@HOST:6379/0, rediss://… for TLS, or unix:///path/to/redis.sock'
+
+/** Reads `postgres://` and `postgresql://` URLs as libpq does (PostgreSQL 15, "Connection URIs"). */
+export function postgresAddressOf(text: string): PostgresAddress | UrlMistake {
+  const url = parsed(text, ['postgres:', 'postgresql:'])
+  if (url === undefined) return { problem: 'is no PostgreSQL URL', allowed: POSTGRES_SHAPE }
+  const sslmode = url.searchParams.get('sslmode') ?? 'prefer'
+  const tls = TLS_OF_SSLMODE[sslmode]
+  if (tls === undefined) return { problem: `has sslmode "${sslmode}"`, allowed: Object.keys(TLS_OF_SSLMODE).join(', ') }
+  const user = decoded(url.username) || url.searchParams.get('user') || ''
+  if (user === '') return { problem: 'names no user', allowed: POSTGRES_SHAPE }
+  const password = decoded(url.password) || url.searchParams.get('password') || ''
+  const host = url.searchParams.get('host') || decoded(url.hostname) || 'localhost'
+  return {
+    user,
+    database: decoded(url.pathname.slice(1)) || url.searchParams.get('dbname') || user,
+    ...(password === '' ? {} : { password }),
+    host: withoutBrackets(host),
+    port: Number(url.port || url.searchParams.get('port') || 5432),
+    tls: host.startsWith('/') ? 'none' : tls,
+    sslmode,
+  }
+}
+
+/** Reads `redis://`, `rediss://` and `unix://` URLs as the redis gem of Mastodon does. */
+export function redisTargetOf(text: string): RedisTarget | UrlMistake {
+  const url = parsed(text, ['redis:', 'rediss:', 'unix:'])
+  if (url === undefined) return { problem: 'is no Redis URL', allowed: REDIS_SHAPE }
+  const socket = url.protocol === 'unix:' ? decoded(url.pathname) : undefined
+  const database = socket === undefined ? url.pathname.slice(1) : (url.searchParams.get('db') ?? '')
+  if (!/^\d*$/.test(database))
+    return { problem: `has the database "${database}"`, allowed: 'a number, 0 where it is left out' }
+  return {
+    ...(url.username === '' ? {} : { username: decoded(url.username) }),
+    ...(url.password === '' ? {} : { password: decoded(url.password) }),
+    database: Number(database),
+    host: socket ?? withoutBrackets(url.hostname || 'localhost'),
+    ...(socket === undefined ? { port: Number(url.port || 6379) } : {}),
+    tls: url.protocol === 'rediss:' ? 'verify' : 'none',
+    prefix: '',
+  }
+}
+
+export function isMistake(read: object): read is UrlMistake {
+  return 'problem' in read
+}
+
+function parsed(text: string, protocols: readonly string[]): URL | undefined {
+  if (!URL.canParse(text)) return undefined
+  const url = new URL(text)
+  return protocols.includes(url.protocol) ? url : undefined
+}
+
+/** Percent-decoding that leaves a text alone which was never encoded. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** An IPv6 address stands in brackets in a URL and nowhere else. */
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
+}

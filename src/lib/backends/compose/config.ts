@@ -5,7 +5,7 @@ import { messageOf, RefusedError } from '../../errors.js'
 import { shellQuote } from '../../text.js'
 import type { Config, ConfigChanges } from '../backend.js'
 import { replaceFile, writeSynced } from './atomic-file.js'
-import { environmentFrom } from './containers.js'
+import { type Container, environmentFrom } from './containers.js'
 import { changedEnvFile } from './env-file.js'
 import { texts, toRecord } from './json.js'
 import type { Stack } from './stack.js'
@@ -25,10 +25,11 @@ export class ComposeConfig implements Config {
     return this.#file ?? `the env_file of ${this.#stack.project.name}`
   }
 
-  async running(): Promise<ReadonlyMap<string, string>> {
-    const containers = await this.#stack.containersOf(['web'])
-    const web = containers.find(container => container.status === 'running') ?? containers[0]
-    return web?.env ?? this.stored()
+  async running(known?: readonly Container[]): Promise<ReadonlyMap<string, string>> {
+    const containers = known ?? (await this.#stack.containers())
+    const services = await this.#stack.servicesOf(['web'], containers)
+    const web = containers.filter(container => services.includes(container.service))
+    return (web.find(container => container.status === 'running') ?? web[0])?.env ?? this.stored()
   }
 
   /** The image's own variables, and over them what the configuration says. */

@@ -2,12 +2,19 @@ import type { Instance } from '../../instance.js'
 import type { Backend } from '../backend.js'
 import { DockerWords, findClient, readOrRefuse } from './client.js'
 import { ComposeConfig } from './config.js'
+import type { Container } from './containers.js'
+import { ComposeFiles } from './files.js'
+import { ComposeLogs } from './logs.js'
 import { ComposeOneOff } from './one-off.js'
 import type { ComposeOptions, ComposeParts } from './options.js'
 import { ComposePostgres } from './postgres.js'
+import { ComposeProcesses } from './processes.js'
 import { findProject } from './project.js'
+import type { AppEnvironment } from './reach.js'
 import { ComposeRedis } from './redis.js'
+import { ComposeReleases } from './releases.js'
 import { Stack } from './stack.js'
+import { ComposeStorage } from './storage.js'
 
 export { detectCompose } from './detect.js'
 export type { ComposeOptions, ComposeParts } from './options.js'
@@ -26,14 +33,15 @@ export function openCompose(instance: Instance, parts: ComposeParts): Promise<Ba
 export async function composeBackend(options: ComposeOptions, parts: ComposeParts): Promise<Backend> {
   const words = new DockerWords(options, await findClient(parts.runner))
   const stack = new Stack(await findProject(options, words, parts.runner), parts, options.roles)
-  const environment = () => config.running()
+  const environment: AppEnvironment = known => config.running(known)
   const postgres = new ComposePostgres(stack, environment)
   const redis = new ComposeRedis(stack, environment)
-  const config = new ComposeConfig(stack, () => {
+  const changed = () => {
     stack.configuration.forget()
     postgres.forget()
     redis.forget()
-  })
+  }
+  const config = new ComposeConfig(stack, changed)
   const service = await learn(stack, [postgres, redis])
   return {
     kind: 'compose',
@@ -41,17 +49,27 @@ export async function composeBackend(options: ComposeOptions, parts: ComposePart
     name: stack.project.name,
     preflight: () => preflight(stack),
     oneOff: new ComposeOneOff(stack, service),
+    processes: new ComposeProcesses(stack, changed),
+    releases: new ComposeReleases(stack),
     config,
+    logs: new ComposeLogs(stack),
+    files: new ComposeFiles(stack),
+    storage: new ComposeStorage(stack),
     postgres,
     redis,
     close: async () => undefined,
   }
 }
 
+interface Place {
+  locate(known: readonly Container[]): Promise<unknown>
+}
+
 /** Learns the names that are shown to the operator; what cannot be learnt is refused where it is needed. */
-async function learn(stack: Stack, places: readonly { locate(): Promise<unknown> }[]): Promise<string | undefined> {
-  const service = await stack.appService().catch(() => undefined)
-  if (service !== undefined) for (const place of places) await place.locate().catch(() => undefined)
+async function learn(stack: Stack, places: readonly Place[]): Promise<string | undefined> {
+  const containers = await stack.containers()
+  const service = await stack.appService(containers).catch(() => undefined)
+  if (service !== undefined) for (const place of places) await place.locate(containers).catch(() => undefined)
   return service
 }
 

@@ -2,7 +2,8 @@ import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import type { PostgresConnector, PostgresTarget } from '../backend.js'
-import { containerAt, Reach, type ServerAddress } from './reach.js'
+import type { Container } from './containers.js'
+import { type AppEnvironment, containerAt, Reach, type ServerAddress } from './reach.js'
 import type { Stack } from './stack.js'
 import { decoded, parsedUrl } from './urls.js'
 
@@ -52,21 +53,21 @@ function tlsOf(mode: string | undefined): PostgresTarget['tls'] {
 /** PostgreSQL through the project's containers: no port need be published. */
 export class ComposePostgres implements PostgresConnector {
   readonly #stack: Stack
-  readonly #environment: () => Promise<ReadonlyMap<string, string>>
+  readonly #environment: AppEnvironment
   #reach: Reach | undefined
   #server: PostgresServer | undefined
   #service: string | undefined
 
-  constructor(stack: Stack, environment: () => Promise<ReadonlyMap<string, string>>) {
+  constructor(stack: Stack, environment: AppEnvironment) {
     this.#stack = stack
     this.#environment = environment
   }
 
   /** Learns where the server is, so that it can be named. */
-  async locate(): Promise<PostgresServer> {
-    const server = postgresServerOf(await this.#environment())
+  async locate(known?: readonly Container[]): Promise<PostgresServer> {
+    const server = postgresServerOf(await this.#environment(known))
     this.#stack.parts.output.redactor.add('DB_PASS', server.password)
-    this.#service = containerAt(await this.#stack.containers(), server.address)?.service
+    this.#service = containerAt(known ?? (await this.#stack.containers()), server.address)?.service
     this.#server = server
     return server
   }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
+import type { Invocation } from '../../runner.js'
 import type { Container } from './containers.js'
 import { chooseRelay, type Endpoint, PROBE, type Relay } from './relay.js'
 import type { Stack } from './stack.js'
@@ -8,9 +9,12 @@ import { ChannelStream } from './stream.js'
 /** A server as the app's configuration names it. */
 export type ServerAddress = Endpoint
 
-/** A place from which the server is reached. */
+/** Returns the app's variables; `known` are the containers, where they were listed already. */
+export type AppEnvironment = (known?: readonly Container[]) => Promise<ReadonlyMap<string, string>>
+
+/** A place from which the server is reached: a running container, or where none runs, a new one of the app. */
 interface Route {
-  container: Container
+  container: Container | undefined
   endpoint: Endpoint
 }
 
@@ -42,7 +46,7 @@ export class Reach {
     this.#found ??= await this.#search(address)
     const { route, relay } = this.#found
     const argv = relay.argv(route.endpoint)
-    const invocation = this.#stack.project.docker(['exec', '-i', route.container.name, ...argv])
+    const invocation = await this.#invocation(route, argv, ['-i'])
     return new ChannelStream(await this.#stack.parts.runner.open(invocation), this.#where)
   }
 
@@ -54,7 +58,7 @@ export class Reach {
   async #search(address: ServerAddress): Promise<{ route: Route; relay: Relay }> {
     const routes = await this.#routes(address)
     for (const route of routes) {
-      const relay = chooseRelay(await this.#probe(route.container), route.endpoint)
+      const relay = chooseRelay(await this.#probe(route), route.endpoint)
       if (relay) return { route, relay }
     }
     throw noRoute(this.#where, routes)
@@ -67,25 +71,31 @@ export class Reach {
     const running = containers.filter(container => container.status === 'running')
     const app = await this.#stack.servicesOf(['web', 'sidekiq', 'streaming'], containers)
     const through = running.filter(container => app.includes(container.service))
-    const routes = through.map(container => ({ container, endpoint: address }))
-    return own ? [{ container: own, endpoint: loopback }, ...routes] : routes
+    const ways = [...through, undefined].map(container => ({ container, endpoint: address }))
+    return own ? [{ container: own, endpoint: loopback }, ...ways] : ways
   }
 
-  async #probe(container: Container): Promise<string> {
-    const invocation = this.#stack.project.docker(['exec', container.name, ...PROBE], { timeoutMs: 30_000 })
-    return (await this.#stack.parts.runner.run(invocation)).stdout
+  async #probe(route: Route): Promise<string> {
+    const invocation = await this.#invocation(route, PROBE, [])
+    return (await this.#stack.parts.runner.run({ ...invocation, timeoutMs: 60_000 })).stdout
+  }
+
+  /** In a new container a shell comes first, for process 1 is deaf to the signal with which a relay ends itself. */
+  async #invocation(route: Route, argv: readonly string[], flags: readonly string[]): Promise<Invocation> {
+    const { project } = this.#stack
+    if (route.container) return project.docker(['exec', ...flags, route.container.name, ...argv])
+    const shell = ['-c', '"$@"; exit $?', 'relay', ...argv]
+    const service = await this.#stack.appService()
+    return project.compose(['run', '--rm', '-T', '--no-deps', '--entrypoint', 'sh', service, ...shell])
   }
 }
 
 function noRoute(where: string, routes: readonly Route[]): RefusedError {
-  const tried = routes.map(route => route.container.name).join(', ')
+  const tried = routes.map(route => route.container?.name ?? 'a new container of the app').join(', ')
   return new RefusedError({
     code: 'no-relay',
     message: `There is no way to ${where}.`,
-    cause:
-      tried === ''
-        ? 'None of the containers that could reach it runs.'
-        : `Neither bash, ruby, python3, perl, socat nor a known netcat was found in ${tried}.`,
+    cause: `Neither bash, ruby, python3, perl, socat nor a known netcat was found in ${tried}.`,
     next: 'Start the containers (docker compose up -d), then run the command again.',
   })
 }

@@ -2,8 +2,9 @@ import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import type { RedisConnector, RedisTarget } from '../backend.js'
+import type { Container } from './containers.js'
 import { secretFlag, shown } from './postgres.js'
-import { containerAt, Reach, type ServerAddress } from './reach.js'
+import { type AppEnvironment, containerAt, Reach, type ServerAddress } from './reach.js'
 import type { Stack } from './stack.js'
 import { decoded, parsedUrl } from './urls.js'
 
@@ -44,21 +45,21 @@ function serverOfUrl(url: URL): Omit<RedisServer, 'prefix'> {
 /** Redis through the project's containers. */
 export class ComposeRedis implements RedisConnector {
   readonly #stack: Stack
-  readonly #environment: () => Promise<ReadonlyMap<string, string>>
+  readonly #environment: AppEnvironment
   #reach: Reach | undefined
   #server: RedisServer | undefined
   #service: string | undefined
 
-  constructor(stack: Stack, environment: () => Promise<ReadonlyMap<string, string>>) {
+  constructor(stack: Stack, environment: AppEnvironment) {
     this.#stack = stack
     this.#environment = environment
   }
 
   /** Learns where the server is, so that it can be named. */
-  async locate(): Promise<RedisServer> {
-    const server = redisServerOf(await this.#environment())
+  async locate(known?: readonly Container[]): Promise<RedisServer> {
+    const server = redisServerOf(await this.#environment(known))
     this.#stack.parts.output.redactor.add('REDIS_PASSWORD', server.password)
-    this.#service = containerAt(await this.#stack.containers(), server.address)?.service
+    this.#service = containerAt(known ?? (await this.#stack.containers()), server.address)?.service
     this.#server = server
     return server
   }

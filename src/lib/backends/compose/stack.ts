@@ -70,8 +70,8 @@ export class Stack {
    *
    * @throws RefusedError when the project has neither.
    */
-  async appService(): Promise<string> {
-    const service = (await this.servicesOf(['web', 'sidekiq']))[0]
+  async appService(known?: readonly Container[]): Promise<string> {
+    const service = (await this.servicesOf(['web', 'sidekiq'], known))[0]
     if (service === undefined) throw noApp(this.project.name)
     return service
   }

@@ -1,0 +1,174 @@
+import { NotUndoneError, RefusedError } from '../../errors.js'
+import type { Invocation } from '../../runner.js'
+import { type AppProcess, type Processes, ROLES, type Role } from '../backend.js'
+import { firstLine } from './complaints.js'
+import type { ServiceConfiguration } from './configuration.js'
+import type { Container } from './containers.js'
+import { untilHealthy } from './healthy.js'
+import type { Stack } from './stack.js'
+
+/** The containers of the roles. The database's and Redis's are never touched. */
+export class ComposeProcesses implements Processes {
+  readonly #stack: Stack
+  readonly #changed: () => void
+
+  constructor(stack: Stack, changed: () => void) {
+    this.#stack = stack
+    this.#changed = changed
+  }
+
+  async list(): Promise<AppProcess[]> {
+    const containers = await this.#stack.containers()
+    const roles = await this.#stack.roles(containers)
+    return ROLES.flatMap(role =>
+      containers.filter(one => roles[role].includes(one.service)).map(one => processOf(one, role)),
+    )
+  }
+
+  /**
+   * `compose restart` does not read env_file again (v2), so containers whose configuration changed are made anew.
+   *
+   * @throws RefusedError when the configuration names another image than the one that runs: that is an upgrade.
+   */
+  async restart(roles: readonly Role[]): Promise<void> {
+    const containers = await this.#stack.containersOf(roles)
+    const services = await this.#stack.servicesOf(roles)
+    if (services.length === 0) return
+    this.#stack.configuration.forget()
+    await this.#refuseOtherImage(containers)
+    const anew = await this.#isChanged(services, containers)
+    await this.#change(
+      anew ? this.#upInvocation(services, containers, true) : this.#restartInvocation(services, containers),
+    )
+    await this.#untilHealthy(services)
+  }
+
+  async stop(roles: readonly Role[]): Promise<void> {
+    const containers = (await this.#stack.containersOf(roles)).filter(isUp)
+    if (containers.length === 0) return
+    const byHand = this.#byHand('stop', containers)
+    await this.#change(this.#stack.project.docker(['stop', ...namesOf(containers)], { effect: 'write', byHand }))
+  }
+
+  /** By `docker start`, which keeps the number of containers; a service that has none is brought up. */
+  async start(roles: readonly Role[]): Promise<void> {
+    const containers = await this.#stack.containersOf(roles)
+    const services = await this.#stack.servicesOf(roles)
+    const stopped = containers.filter(container => !isUp(container))
+    const absent = services.filter(service => !containers.some(container => container.service === service))
+    const byHand = this.#byHand('start', stopped)
+    if (stopped.length > 0)
+      await this.#change(this.#stack.project.docker(['start', ...namesOf(stopped)], { effect: 'write', byHand }))
+    if (absent.length > 0) await this.#change(this.#upInvocation(absent, [], false))
+    await this.#untilHealthy(services)
+  }
+
+  async #change(invocation: Invocation): Promise<void> {
+    const outcome = await this.#stack.parts.runner.run(invocation)
+    this.#changed()
+    if (outcome.exitCode === 0) return
+    throw new NotUndoneError({
+      code: 'containers-not-changed',
+      message: `${invocation.byHand} failed.`,
+      cause: firstLine({ stderr: lastLines(outcome.stderr), stdout: outcome.stdout }),
+      next: `See what runs: ${this.#stack.project.byHand(['ps', '-a'])}`,
+    })
+  }
+
+  async #untilHealthy(services: readonly string[]): Promise<void> {
+    if (this.#stack.parts.runner.dryRun) return
+    await untilHealthy(this.#stack, services)
+  }
+
+  #upInvocation(services: readonly string[], containers: readonly Container[], anew: boolean): Invocation {
+    const flags = ['up', '-d', '--no-deps', '--no-build', '--pull', 'never', ...(anew ? ['--force-recreate'] : [])]
+    const args = [...flags, ...scaleFlags(services, containers), ...services]
+    const byHand = this.#stack.project.byHand([
+      'up',
+      '-d',
+      '--no-deps',
+      ...(anew ? ['--force-recreate'] : []),
+      ...services,
+    ])
+    return this.#stack.project.compose(args, { effect: 'write', byHand })
+  }
+
+  #restartInvocation(services: readonly string[], containers: readonly Container[]): Invocation {
+    const byHand = this.#stack.project.byHand(['restart', ...services])
+    return this.#stack.project.docker(['restart', ...namesOf(containers)], { effect: 'write', byHand })
+  }
+
+  #byHand(verb: string, containers: readonly Container[]): string {
+    return this.#stack.project.byHand([verb, ...new Set(containers.map(container => container.service))])
+  }
+
+  async #isChanged(services: readonly string[], containers: readonly Container[]): Promise<boolean> {
+    const hashes = await this.#stack.configuration.hashes()
+    const stale = containers.some(container => hashes.get(container.service) !== container.configHash)
+    return stale || services.some(service => !containers.some(container => container.service === service))
+  }
+
+  async #refuseOtherImage(containers: readonly Container[]): Promise<void> {
+    for (const container of containers) {
+      const service = await this.#stack.configuration.service(container.service)
+      if (service && service.image !== '' && (await this.#isOtherImage(container, service)))
+        throw otherImage(container, service)
+    }
+  }
+
+  /** The name tells, and for a tag that was moved (`latest`) the image behind it. */
+  async #isOtherImage(container: Container, service: ServiceConfiguration): Promise<boolean> {
+    if (service.image !== container.image) return true
+    const invocation = this.#stack.project.docker(['image', 'inspect', '--format', '{{.Id}}', service.image], {
+      timeoutMs: 30_000,
+    })
+    const outcome = await this.#stack.parts.runner.run(invocation)
+    return outcome.exitCode === 0 && outcome.stdout.trim() !== container.imageId
+  }
+}
+
+function processOf(container: Container, role: Role): AppProcess {
+  const { service, name, health, startedAt, healthCommand, image, status } = container
+  const state = status === 'running' || status === 'restarting' ? status : 'stopped'
+  return {
+    role,
+    name: service,
+    id: name,
+    state,
+    health,
+    startedAt,
+    image,
+    ...(healthCommand === undefined ? {} : { healthCommand }),
+  }
+}
+
+function isUp(container: Container): boolean {
+  return ['running', 'restarting', 'paused'].includes(container.status)
+}
+
+function namesOf(containers: readonly Container[]): string[] {
+  return containers.map(container => container.name)
+}
+
+/** As many containers as there are: `up` would go back to the number in the files. */
+function scaleFlags(services: readonly string[], containers: readonly Container[]): string[] {
+  const counts = services.map(service => [service, containers.filter(one => one.service === service).length] as const)
+  return counts.flatMap(([service, count]) => (count > 1 ? ['--scale', `${service}=${count}`] : []))
+}
+
+/** Progress comes first; the reason stands at the end. */
+function lastLines(text: string): string {
+  return text.trimEnd().split('\n').slice(-1).join('\n')
+}
+
+function otherImage(container: Container, service: ServiceConfiguration): RefusedError {
+  const same = container.image === service.image
+  return new RefusedError({
+    code: 'other-image',
+    message: `Restarting ${container.service} would change its release.`,
+    cause: same
+      ? `The tag ${service.image} means another image now than when the container was made.`
+      : `It runs ${container.image}; the configuration names ${service.image}.`,
+    next: 'Upgrade with its migrations, or name the running image in the configuration again.',
+  })
+}

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { migrations } from '../../../../src/lib/backends/direct/sandbox/migrations.js'
+import { withLock } from './lock.js'
 import { finish, must } from './process.js'
 import { buildRoots, type Root, rootImage } from './roots.js'
 
@@ -47,11 +48,25 @@ interface File {
 /** Builds what is missing or changed: seconds when the base images exist, nothing when all is there. */
 export async function buildImages(wanted: readonly string[] = versions): Promise<void> {
   const images = [...(await serverImages()), ...(await Promise.all(wanted.map(appImages))).flat()]
-  const stale: Image[] = []
-  for (const image of images) if (!(await isCurrent(image))) stale.push(image)
-  if (stale.length === 0) return
-  await buildRoots([...new Set(stale.map(image => image.root))])
-  for (const image of stale) await build(image)
+  if ((await staleOf(images)).length === 0) return
+  // Test files run side by side: the first builds, the others find it done.
+  await withLock('mstdn-ops-bed-images', async () => {
+    const stale = await staleOf(images)
+    await buildRoots([...new Set(stale.map(image => image.root))])
+    for (const image of stale) await replace(image)
+  })
+}
+
+async function staleOf(images: readonly Image[]): Promise<Image[]> {
+  const current = await Promise.all(images.map(isCurrent))
+  return images.filter((_, index) => !current[index])
+}
+
+/** The image that loses its name goes too, unless a container still uses it. */
+async function replace(image: Image): Promise<void> {
+  const before = await finish('docker', ['image', 'inspect', '--format', '{{.Id}}', image.name])
+  await build(image)
+  if (before.code === 0) await finish('docker', ['image', 'rm', before.stdout.trim()])
 }
 
 async function isCurrent(image: Image): Promise<boolean> {

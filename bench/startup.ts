@@ -48,7 +48,9 @@ let missed = 0
 for (const [at, { name, most }] of contestants.entries()) {
   const ratio = median(times[at] ?? []) / bare
   if (ratio > most) missed += 1
-  console.log(`${name.padEnd(26)} ${ratio.toFixed(2).padStart(6)} x   (at most ${most})${ratio > most ? '  MISSED' : ''}`)
+  console.log(
+    `${name.padEnd(26)} ${ratio.toFixed(2).padStart(6)} x   (at most ${most})${ratio > most ? '  MISSED' : ''}`,
+  )
 }
 console.log(`node -e 0: ${bare.toFixed(1)} ms median of ${rounds}, Node ${process.version}, NODE_EXTRA_CA_CERTS unset`)
 process.exitCode = missed > 0 ? 1 : 0

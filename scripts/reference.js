@@ -15,14 +15,19 @@ const isGlobal = flag => flag.helpGroup === GLOBAL || flag.name === 'json'
 const words = text => text.replaceAll('<%= config.bin %>', 'mstdn-ops')
 
 function usage(command) {
-  const args = Object.values(command.args ?? {}).map(arg => (arg.required ? arg.name.toUpperCase() : `[${arg.name.toUpperCase()}]`))
+  const args = Object.values(command.args ?? {}).map(arg =>
+    arg.required ? arg.name.toUpperCase() : `[${arg.name.toUpperCase()}]`,
+  )
   const own = Object.values(command.flags).some(flag => !isGlobal(flag))
-  return ['mstdn-ops', command.id, ...args, ...(own ? ['[flags]'] : [])].join(' ') + (command.strict === false ? ' …' : '')
+  return (
+    ['mstdn-ops', command.id, ...args, ...(own ? ['[flags]'] : [])].join(' ') + (command.strict === false ? ' …' : '')
+  )
 }
 
 function flagRow(flag) {
   const short = flag.char ? `-${flag.char}, ` : ''
-  const value = flag.type === 'option' ? ` ${flag.helpValue ?? (flag.options ? flag.options.join('\\|') : 'VALUE')}` : ''
+  const value =
+    flag.type === 'option' ? ` ${flag.helpValue ?? (flag.options ? flag.options.join('\\|') : 'VALUE')}` : ''
   const aliases = flag.aliases?.length ? ` (also ${flag.aliases.map(alias => `--${alias}`).join(', ')})` : ''
   const standard = flag.default !== undefined && flag.type === 'option' ? ` Default: ${flag.default}.` : ''
   return `| \`${short}--${flag.allowNo ? '[no-]' : ''}${flag.name}${value}\` | ${oneLine(flag.summary ?? flag.description)}${aliases}${standard}${flag.required ? ' Required.' : ''} |`
@@ -33,9 +38,13 @@ function flagTable(flags) {
 }
 
 function section(command) {
-  const args = Object.values(command.args ?? {}).map(arg => `- \`${arg.name.toUpperCase()}\`: ${oneLine(arg.description)}`)
+  const args = Object.values(command.args ?? {}).map(
+    arg => `- \`${arg.name.toUpperCase()}\`: ${oneLine(arg.description)}`,
+  )
   const own = Object.values(command.flags).filter(flag => !isGlobal(flag))
-  const examples = (command.examples ?? []).map(example => words(typeof example === 'string' ? example : example.command).replaceAll('<%= command.id %>', command.id))
+  const examples = (command.examples ?? []).map(example =>
+    words(typeof example === 'string' ? example : example.command).replaceAll('<%= command.id %>', command.id),
+  )
   return [
     `## ${command.id}`,
     '',

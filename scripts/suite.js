@@ -20,7 +20,11 @@ const checks = [
   { name: 'format and lint', command: bin('biome'), args: ['ci', '--error-on-warnings', '.'] },
   { name: 'types', command: bin('tsc'), args: ['-p', 'tsconfig.json'] },
   { name: 'dead code', command: bin('knip'), args: ['--no-progress'] },
-  { name: 'command reference is fresh', command: process.execPath, args: [join(root, 'scripts/reference.js'), '--check'] },
+  {
+    name: 'command reference is fresh',
+    command: process.execPath,
+    args: [join(root, 'scripts/reference.js'), '--check'],
+  },
 ]
 const suites = [
   { name: 'unit and contract', args: NODE_ONLY },
@@ -42,7 +46,13 @@ function runSuite({ name, args }) {
   console.log(`\n== ${name}`)
   const folder = mkdtempSync(join(tmpdir(), 'mstdn-ops-suite-'))
   const file = join(folder, 'result.json')
-  const status = run(bin('vitest'), ['run', ...args, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`])
+  const status = run(bin('vitest'), [
+    'run',
+    ...args,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ])
   try {
     return countsOf(JSON.parse(readFileSync(file, 'utf8')), status)
   } catch {

@@ -36,13 +36,19 @@ describe('start-up', () => {
   })
 
   it('a command that talks to no server loads neither clients nor the process starter', async () => {
-    const { result, heavy } = await loaded(['runs', '--json'], { MSTDN_OPS_BACKEND: 'direct', MSTDN_OPS_DATABASE_URL: 'postgres://u@127.0.0.1:1/x' })
+    const { result, heavy } = await loaded(['runs', '--json'], {
+      MSTDN_OPS_BACKEND: 'direct',
+      MSTDN_OPS_DATABASE_URL: 'postgres://u@127.0.0.1:1/x',
+    })
     expect(result.exitCode).toBe(0)
     expect(heavy).toEqual([])
   })
 
   it('the trace sees a package that is loaded: this test can fail', async () => {
-    const { heavy } = await loaded(['rows'], { MSTDN_OPS_BACKEND: 'direct', MSTDN_OPS_DATABASE_URL: 'postgres://u@127.0.0.1:1/x' })
+    const { heavy } = await loaded(['rows'], {
+      MSTDN_OPS_BACKEND: 'direct',
+      MSTDN_OPS_DATABASE_URL: 'postgres://u@127.0.0.1:1/x',
+    })
     expect(heavy).toContain('pg')
   })
 })

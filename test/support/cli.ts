@@ -16,15 +16,32 @@ export interface CliResult {
 /** Runs the built tool as an operator would, off a terminal, with nothing of this machine's configuration in force. */
 export function cli(
   words: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; cwd?: string; stdin?: string; nodeOptions?: readonly string[]; timeoutMs?: number } = {},
+  options: {
+    env?: NodeJS.ProcessEnv
+    cwd?: string
+    stdin?: string
+    nodeOptions?: readonly string[]
+    timeoutMs?: number
+  } = {},
 ): Promise<CliResult> {
   const home = mkdtempSync(join(tmpdir(), 'mstdn-ops-home-'))
-  const env = { ...cleanEnvironment(), XDG_STATE_HOME: join(home, 'state'), XDG_CONFIG_HOME: join(home, 'config'), ...options.env }
+  const env = {
+    ...cleanEnvironment(),
+    XDG_STATE_HOME: join(home, 'state'),
+    XDG_CONFIG_HOME: join(home, 'config'),
+    ...options.env,
+  }
   return new Promise(resolve => {
     const child = execFile(
       process.execPath,
       [...(options.nodeOptions ?? []), bin, ...words],
-      { cwd: options.cwd ?? home, env, maxBuffer: 64 * 1024 * 1024, timeout: options.timeoutMs ?? 120_000, killSignal: 'SIGKILL' },
+      {
+        cwd: options.cwd ?? home,
+        env,
+        maxBuffer: 64 * 1024 * 1024,
+        timeout: options.timeoutMs ?? 120_000,
+        killSignal: 'SIGKILL',
+      },
       (error, stdout, stderr) => {
         rmSync(home, { recursive: true, force: true })
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
@@ -37,6 +54,8 @@ export function cli(
 
 /** The environment without the variables that would choose an instance. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(MSTDN_OPS_|COMPOSE_|DOCKER_|NODE_EXTRA_CA_CERTS|VITEST|NODE_OPTIONS)/.test(name))
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(MSTDN_OPS_|COMPOSE_|DOCKER_|NODE_EXTRA_CA_CERTS|VITEST|NODE_OPTIONS)/.test(name),
+  )
   return Object.fromEntries(kept)
 }

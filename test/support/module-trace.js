@@ -11,5 +11,6 @@ export async function load(url, context, next) {
 register(`data:text/javascript,${encodeURIComponent(hooks)}`)
 
 process.on('exit', () => {
-  for (const file of Object.keys(createRequire(import.meta.url).cache)) appendFileSync(process.env.MODULE_TRACE, `file://${file}\n`)
+  for (const file of Object.keys(createRequire(import.meta.url).cache))
+    appendFileSync(process.env.MODULE_TRACE, `file://${file}\n`)
 })

@@ -1,0 +1,86 @@
+import { RefusedError } from '../errors.js'
+import type { Toolbox } from '../toolbox.js'
+
+/** When a migration runs: before the new release serves, or after the old one has gone (db/post_migrate, from 2.5.0). */
+export type MigrationPhase = 'pre' | 'post'
+
+export interface Migration {
+  /** 14 digits, the time at which it was written: migrations run in this order. */
+  id: string
+  phase: MigrationPhase
+}
+
+/** Where the files are read. */
+export interface MigrationSource {
+  /** In a new process of the app rather than the running one: the release that the next start would run. */
+  fresh?: boolean
+}
+
+const FOLDERS: Readonly<Record<string, MigrationPhase>> = { 'db/migrate': 'pre', 'db/post_migrate': 'post' }
+
+/**
+ * Returns the migrations that the app brings and the database has not had, in the order in which they would run.
+ *
+ * Told by membership, never by the highest number: post-deployment migrations have lower numbers than the last of the
+ * others. Reads files and rows; the app is not loaded.
+ *
+ * @throws RefusedError without a one-off facet, or when the app has no migrations where they should be.
+ */
+export async function pendingMigrations(toolbox: Toolbox, source: MigrationSource = {}): Promise<Migration[]> {
+  const applied = await appliedMigrations(toolbox)
+  return (await migrationFiles(toolbox, source)).filter(migration => !applied.has(migration.id))
+}
+
+/** Returns the ids that the database has had; none for a database without the table. */
+export async function appliedMigrations(toolbox: Toolbox): Promise<ReadonlySet<string>> {
+  const database = await toolbox.database()
+  const [table] = await database.query<{ there: boolean }>(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS there",
+  )
+  if (!table?.there) return new Set()
+  const rows = await database.query<{ version: string }>('SELECT version::text AS version FROM schema_migrations')
+  return new Set(rows.map(row => row.version))
+}
+
+/** Returns the migrations that the app's files hold, by id. */
+export async function migrationFiles(toolbox: Toolbox, source: MigrationSource = {}): Promise<Migration[]> {
+  const argv = ['ls', ...Object.keys(FOLDERS)]
+  // Its code says nothing: releases before 2.5.0 have no second folder, which `ls` calls an error.
+  const listing = await toolbox.app.oneOff().run({ argv, effect: 'read', ...source })
+  const migrations = migrationsIn(listing.stdout)
+  if (migrations.length > 0) return migrations
+  throw new RefusedError({
+    code: 'no-migration-files',
+    message: 'The app has no migrations in db/migrate.',
+    cause: listing.stderr.trim() || 'The folder is empty.',
+    next: 'See whether the web service runs a Mastodon image: mstdn-ops run -- ls db',
+  })
+}
+
+/** Returns the migrations of what `ls db/migrate db/post_migrate` printed, by id. */
+export function migrationsIn(listing: string): Migration[] {
+  const found: Migration[] = []
+  let phase: MigrationPhase | undefined
+  for (const line of listing.split(/\r?\n/)) {
+    phase = FOLDERS[line.replace(/:$/, '')] ?? phase
+    const id = /^(\d{14})_\w+\.rb$/.exec(line)?.[1]
+    if (id !== undefined && phase !== undefined) found.push({ id, phase })
+  }
+  return found.sort((a, b) => a.id.localeCompare(b.id))
+}
+
+/** One line of what `rails db:migrate` prints, where it tells how far it is. */
+export interface MigrationProgress {
+  id: string
+  name: string
+  /** Seconds that the migration took; undefined while it runs. */
+  seconds?: number
+}
+
+/** Returns what a line tells, or undefined: `== 20180813113448 Name: migrated (0.0012s) ====` (every Rails so far). */
+export function migrationProgress(line: string): MigrationProgress | undefined {
+  const found = /^==\s+(\d{14}) (\w+): (?:migrating|migrated \(([\d.]+)s\)) =/.exec(line)
+  const [, id, name, seconds] = found ?? []
+  if (id === undefined || name === undefined) return undefined
+  return { id, name, ...(seconds === undefined ? {} : { seconds: Number(seconds) }) }
+}

@@ -1,0 +1,192 @@
+import { RefusedError } from '../../errors.js'
+import type { Phase } from '../../mastodon/catalogue/server.js'
+import { appliedMigrations, type Migration, migrationProgress, pendingMigrations } from '../../mastodon/migrations.js'
+import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
+import { plural } from '../../text.js'
+import type { Toolbox } from '../../toolbox.js'
+import { complaint } from '../content/outcome.js'
+
+export interface MigrateOptions {
+  /** `pre` leaves the post-deployment migrations out; `post` runs them once no other is left; `all` runs everything. */
+  phase: Phase
+}
+
+export interface MigrateResult {
+  phase: Phase
+  /** The ids that this run applied, in order. */
+  applied: string[]
+  /** Post-deployment migrations that are still to be run. */
+  waiting: number
+}
+
+/** The newest migration of 1.4.1, the last release before the foreign keys (db/schema.rb @v1.4.1). */
+const LAST_WITHOUT_FOREIGN_KEYS = '20170520145338'
+
+/**
+ * Migrates the database with the app's own command in a process of its own, which goes on when this one is killed and
+ * is found again by `resume`. Believed only when nothing of the phase is pending afterwards.
+ */
+export const migrate: Runbook<MigrateOptions, MigrateResult> = {
+  name: 'db:migrate',
+  check: async (toolbox, { phase }) => {
+    await toolbox.app.command('db.migrate', { phase })
+    refuseEarlyPost(phase, await pendingMigrations(toolbox, { fresh: true }))
+    if (await isBeforeForeignKeys(toolbox)) await toolbox.app.command('db.preparePreForeignKeys', {})
+  },
+  consent: toolbox => consentOf(toolbox),
+  steps: async (toolbox, { phase }) => {
+    const old = (await toolbox.app.version()).before('2.6.0')
+    return [...(old ? [prepareStep()] : []), migrateStep(phase)]
+  },
+  result: async (toolbox, { phase }, noted) => {
+    const pending = await pendingMigrations(toolbox, { fresh: true })
+    const waiting = pending.filter(migration => migration.phase === 'post').length
+    return { phase, applied: listed(noted('applied')), waiting }
+  },
+}
+
+/** Running the post-deployment migrations runs whatever is pending, so the others must have had their turn. */
+function refuseEarlyPost(phase: Phase, pending: readonly Migration[]): void {
+  const early = pending.filter(migration => migration.phase === 'pre').length
+  if (phase !== 'post' || early === 0) return
+  throw new RefusedError({
+    code: 'pre-migrations-pending',
+    message: `${plural(early, 'migration')} must run before the post-deployment migrations.`,
+    cause: 'The old release may still need what the post-deployment migrations remove.',
+    next: 'mstdn-ops db:migrate --phase pre, restart the new release, then --phase post; or --phase all at once',
+  })
+}
+
+/** Up to 1.4.1 rows may point to nothing; the foreign keys of 1.4.2 cannot be made over them. */
+async function isBeforeForeignKeys(toolbox: Toolbox): Promise<boolean> {
+  if ((await toolbox.app.version()).before('1.4.2')) return false
+  const applied = await appliedMigrations(toolbox)
+  return applied.size > 0 && [...applied].every(id => id <= LAST_WITHOUT_FOREIGN_KEYS)
+}
+
+async function consentOf(toolbox: Toolbox): Promise<Consent> {
+  if (!(await isBeforeForeignKeys(toolbox))) return { kind: 'none' }
+  return { kind: 'yes', question: 'Rows that point to something deleted will be deleted before migrating. Go on?' }
+}
+
+function prepareStep(): Step {
+  return {
+    id: 'prepare-foreign-keys',
+    title: 'Delete orphaned rows before the first foreign keys',
+    effect: 'write',
+    repeatable: true,
+    irreversible: 'orphaned rows are deleted for good',
+    needed: async ({ toolbox }) => (await isBeforeForeignKeys(toolbox)) || 'the schema has its foreign keys',
+    run: async ({ toolbox, runId }) => {
+      const how = { effect: 'write', longKey: `${runId}-prepare` } as const
+      const outcome = await toolbox.app.run('db.preparePreForeignKeys', {}, how)
+      if (outcome.verdict === 'failed') throw new RefusedError({ code: 'not-prepared', message: complaint(outcome) })
+    },
+  }
+}
+
+function migrateStep(phase: Phase): Step {
+  return {
+    id: 'migrate',
+    title: TITLES[phase],
+    effect: 'write',
+    irreversible: 'migrations are not taken back, only a backup does that',
+    needed: async ({ toolbox }) => (await pendingOf(toolbox, phase)).length > 0 || 'nothing is pending',
+    run: context => runMigrations(context, phase),
+    undo: findUnchanged,
+  }
+}
+
+const TITLES: Readonly<Record<Phase, string>> = {
+  pre: 'Run the migrations, without the post-deployment ones',
+  post: 'Run the post-deployment migrations',
+  all: 'Run all migrations',
+}
+
+async function runMigrations(context: StepContext, phase: Phase): Promise<void> {
+  const { toolbox } = context
+  const total = await notePlanned(context, phase)
+  await context.note('ended', 'no')
+  const outcome = await toolbox.app.run(
+    'db.migrate',
+    { phase },
+    { effect: 'write', longKey: longKey(context), onLine: tellProgress(context, total) },
+  )
+  await context.note('ended', 'yes')
+  if (!context.dryRun) await verify(context, phase, complaint(outcome))
+}
+
+/** Kept from the first attempt on, so that a resumed run knows all that it applied; returns how many there are. */
+async function notePlanned(context: StepContext, phase: Phase): Promise<number> {
+  const known = context.noted('planned')
+  const planned = known === undefined ? (await pendingOf(context.toolbox, phase)).map(({ id }) => id) : listed(known)
+  if (known === undefined) await context.note('planned', planned.join(' '))
+  return planned.length
+}
+
+function tellProgress(context: StepContext, total: number): (line: string) => void {
+  let at = 0
+  return line => {
+    const told = migrationProgress(line)
+    if (told === undefined) return
+    if (told.seconds === undefined) at += 1
+    context.progress(
+      told.seconds === undefined ? `${at} of ${total}: ${told.name}` : `${told.name} took ${told.seconds.toFixed(1)} s`,
+    )
+  }
+}
+
+/** Several releases say nothing useful by their exit code: what counts is that nothing is left to do. */
+async function verify(context: StepContext, phase: Phase, said: string): Promise<void> {
+  const applied = await appliedSinceStart(context)
+  await context.note('applied', applied.join(' '))
+  const left = await pendingOf(context.toolbox, phase)
+  const [next] = left
+  if (next === undefined) return
+  throw new RefusedError({
+    code: 'migrations-pending',
+    message: `${plural(left.length, 'migration is', 'migrations are')} still pending, ${next.id} first.`,
+    cause: said,
+  })
+}
+
+/**
+ * Migrations cannot be taken back. When none was applied nothing is to be undone; else the run stays open, to be gone
+ * on with once the cause is mended.
+ */
+async function findUnchanged(context: StepContext): Promise<void> {
+  if (context.noted('planned') === undefined) return
+  if (context.noted('ended') !== 'yes') await waitForLostRun(context)
+  const applied = await appliedSinceStart(context)
+  if (applied.length === 0) return
+  throw new RefusedError({
+    code: 'migrations-applied',
+    message: `${plural(applied.length, 'migration was', 'migrations were')} applied and cannot be taken back: ${applied.join(', ')}`,
+  })
+}
+
+/**
+ * A killed run may have left its migrations under way: whatever carries the key is followed to its end. Where nothing
+ * does, a command without effect is run in its place.
+ */
+async function waitForLostRun(context: StepContext): Promise<void> {
+  await context.toolbox.app.oneOff().run({ argv: ['true'], effect: 'write', longKey: longKey(context) })
+}
+
+async function appliedSinceStart(context: StepContext): Promise<string[]> {
+  const applied = await appliedMigrations(context.toolbox)
+  return listed(context.noted('planned')).filter(id => applied.has(id))
+}
+
+async function pendingOf(toolbox: Toolbox, phase: Phase): Promise<Migration[]> {
+  const pending = await pendingMigrations(toolbox, { fresh: true })
+  return phase === 'all' ? pending : pending.filter(migration => migration.phase === phase)
+}
+
+function longKey(context: StepContext): string {
+  return `${context.runId}-migrate`
+}
+
+function listed(note: string | undefined): string[] {
+  return (note ?? '').split(' ').filter(Boolean)
+}

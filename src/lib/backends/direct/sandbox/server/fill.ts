@@ -2,7 +2,7 @@ import { Ledger } from '../../../../ledger.js'
 import { type Database, openDatabase } from '../../../../postgres/access.js'
 import { shellLine } from '../../../../text.js'
 import type { PostgresConnector } from '../../../backend.js'
-import { migrationsUpTo } from '../migrations.js'
+import { type Migration, migrationsUpTo } from '../migrations.js'
 import { demoData, type Size } from '../seed.js'
 import { owner } from './postgres.js'
 
@@ -34,13 +34,15 @@ export async function fillDatabase(address: Address, release: string, size?: Par
 async function fillDraft(address: Address, release: string, size?: Partial<Size>): Promise<void> {
   const draft = await open(address, draftName)
   try {
-    for (const { id, sql } of migrationsUpTo(release)) {
-      await draft.write(`BEGIN;\n${sql}\n;INSERT INTO schema_migrations (version) VALUES ('${id}');\nCOMMIT`)
-    }
+    await draft.write(migrationsUpTo(release).map(inTransaction).join('\n'))
     for (const statement of demoData(release, size)) await draft.write(statement)
   } finally {
     await draft.close()
   }
+}
+
+function inTransaction({ id, sql }: Migration): string {
+  return `BEGIN;\n${sql};\nINSERT INTO schema_migrations (version) VALUES ('${id}');\nCOMMIT;`
 }
 
 async function exists(server: Database, name: string): Promise<boolean> {

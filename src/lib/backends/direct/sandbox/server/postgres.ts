@@ -23,9 +23,9 @@ const BETWEEN_ATTEMPTS = 250
  *
  * @throws RefusedError that tells why each way failed
  */
-export async function createCluster(dir: string, runner: Runner): Promise<Account> {
+export async function createCluster(dir: string, runner: Runner, ways = accounts()): Promise<Account> {
   const failures: string[] = []
-  for (const account of accounts()) {
+  for (const account of ways) {
     const failure = await tryAccount(dir, account, runner)
     if (failure === undefined) return account
     failures.push(`${account.title}: ${failure}`)
@@ -70,14 +70,16 @@ function prefixed(account: Account, file: string, args: readonly string[]) {
   return { file: first, args: rest }
 }
 
-/** Nothing here outlives a crash of the machine, so nothing waits for the disk. Reached over loopback with a password. */
+/**
+ * Nothing here need outlive a crash of the machine, so nothing waits for the disk; synchronous_commit stays on, for what
+ * was committed outlives a killed server. Reached over loopback with a password.
+ */
 function serverOptions(port: number): string[] {
   const settings = {
     listen_addresses: '127.0.0.1',
     port: `${port}`,
     unix_socket_directories: '',
     fsync: 'off',
-    synchronous_commit: 'off',
     full_page_writes: 'off',
     shared_buffers: '32MB',
     max_connections: '60',

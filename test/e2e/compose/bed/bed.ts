@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
-import { bedLabel, composeFile, overrideFile, type Shape } from './compose-file.js'
+import { bedLabel, composeFile, overrideFile, type Shape, sharedFolders } from './compose-file.js'
 import { demo } from './demo.js'
 import { buildImages, imageNames, since } from './images.js'
 import { type Finished, finish, must } from './process.js'
@@ -172,9 +172,13 @@ async function writeFiles(project: Project): Promise<void> {
   await writeFile(file('.env.production'), lines(environment(project)))
   await chmod(file('.env.production'), 0o600)
   await writeFile(file('.bed.json'), JSON.stringify(project))
-  await mkdir(file('public/system'), { recursive: true })
-  // The app runs as 991 from 2.3.0 on.
-  if (process.getuid?.() === 0) await chown(file('public/system'), 991, 991)
+  for (const folder of sharedFolders(options.version)) await makeShared(file(folder))
+}
+
+/** The app runs as 991 from 2.3.0 on. */
+async function makeShared(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  if (process.getuid?.() === 0) await chown(folder, 991, 991)
 }
 
 function projectVariables({ options, projectName }: Project): string[] {

@@ -11,7 +11,10 @@ export interface Shape {
   readonly streaming?: boolean
   /** Puts streaming into this compose profile, which `.env` switches on. */
   readonly streamingProfile?: string
-  /** Where the database lies. `bind` is the folder ./postgres14 of the project. */
+  /**
+   * Where the database lies. `bind` is ./postgres14, or ./postgres before 3.5. Unless said otherwise as the era's own
+   * file has it: anonymous before 2.6, a bind mount since.
+   */
   readonly databaseVolume?: 'bind' | 'named' | 'anonymous'
   /** No db service: DB_HOST names a container outside of the project, on a network that both share. */
   readonly externalPostgres?: boolean
@@ -75,7 +78,7 @@ const check = (command: string): Service => ({
 
 function database(shape: Shape): Service {
   const target = '/var/lib/postgresql/data'
-  const source = { bind: './postgres14', named: 'database', anonymous: undefined }[shape.databaseVolume ?? 'bind']
+  const source = databaseSource(shape)
   return {
     restart: 'always',
     image: imageNames.postgres(shape.variant ?? 'full'),
@@ -88,14 +91,26 @@ function database(shape: Shape): Service {
   }
 }
 
+function databaseSource({ version, databaseVolume }: Shape): string | undefined {
+  const usual = since(version, '2.6.0') ? 'bind' : 'anonymous'
+  const folder = since(version, '3.5.0') ? './postgres14' : './postgres'
+  return { bind: folder, named: 'database', anonymous: undefined }[databaseVolume ?? usual]
+}
+
 function redis(shape: Shape): Service {
   return {
     restart: 'always',
     image: imageNames.redis(shape.variant ?? 'full'),
     networks: ['internal_network'],
     healthcheck: check('redis-cli ping'),
-    volumes: ['./redis:/data'],
+    ...(since(shape.version, '2.6.0') ? { volumes: ['./redis:/data'] } : {}),
   }
+}
+
+/** The folders of the project that the app containers share. Compiled assets came with the image from 2.5.0 on. */
+export function sharedFolders(version: string): string[] {
+  const assets = since(version, '2.5.0') ? [] : ['public/assets', 'public/packs']
+  return ['public/system', ...assets]
 }
 
 function image(shape: Shape, kind: 'app' | 'streaming'): string {
@@ -111,7 +126,7 @@ function app(shape: Shape): Service {
     env_file: '.env.production',
     networks: ['external_network', 'internal_network', ...outside],
     depends_on: shape.externalPostgres ? ['redis'] : ['db', 'redis'],
-    volumes: ['./public/system:/mastodon/public/system'],
+    volumes: sharedFolders(shape.version).map(folder => `./${folder}:/mastodon/${folder}`),
   }
 }
 

@@ -102,7 +102,7 @@ module Standin
 
     # Accounts
     command('accounts rotate', first: '2.5.0', arity: 0..1, usage: 'accounts rotate [USERNAME]', options: [option('all', :boolean)]) do |(name), options|
-      refuse('No account(s) given') unless name || options['all']
+      refuse('Name an account, or give --all') unless name || options['all']
       account!(name) if name
       Store.sql("UPDATE accounts SET private_key = 'rotated', public_key = 'rotated' WHERE domain IS NULL AND ($1::text IS NULL OR lower(username) = lower($1))", [name])
       ok
@@ -135,7 +135,7 @@ module Standin
       ok("Visited #{Store.count('SELECT count(*) FROM accounts WHERE domain IS NOT NULL')} accounts, removed 0#{' (DRY RUN)' if options['dry-run']}")
     end
     command('accounts refresh', first: '2.6.0', arity: 0..1, options: [option('all', :boolean), option('domain'), CONCURRENCY, VERBOSE, DRY_RUN]) do |(name), options|
-      refuse('No account(s) given') unless name || options['all'] || options['domain']
+      refuse('Name an account, or give --all') unless name || options['all'] || options['domain']
       ok
     end
     command('accounts backup', first: '2.6.0', arity: 1..1) { |(name), _| user!(name) && ok }

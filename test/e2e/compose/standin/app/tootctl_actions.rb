@@ -57,8 +57,8 @@ module Standin
       def self.reattach(account, name, options)
         used = Store.rows('SELECT * FROM users WHERE account_id = $1', [account['id']]).first
         if used && !options['force']
-          puts 'The chosen username is currently in use'
-          return puts('Use --force to reattach it anyway and delete the other user')
+          puts 'That username is in use'
+          return puts('Give --force to take it over and remove its user')
         end
         Deletion.run(used) if used
         Store.sql('DELETE FROM accounts WHERE id = $1', [account['id']])
@@ -81,9 +81,9 @@ module Standin
     module Approval
       def self.run(name, options)
         return approve(Tootctl.user!(name)).then { Tootctl.ok } if name
-        return Tootctl.refuse('No account(s) given') unless options['all'] || options['number']
+        return Tootctl.refuse('Name an account, or give --all') unless options['all'] || options['number']
 
-        Tootctl.refuse('Number must be positive') if options['number'] && !options['number'].positive?
+        Tootctl.refuse('--number wants a positive number') if options['number'] && !options['number'].positive?
         limit = options['all'] ? '' : "LIMIT #{options['number']}"
         Store.rows("SELECT * FROM users WHERE NOT approved ORDER BY id #{limit}").each { |user| approve(user) }
         Tootctl.ok
@@ -128,7 +128,7 @@ module Standin
       end
 
       def profiles(options)
-        Tootctl.refuse('--prune-profiles and --remove-headers should not be specified simultaneously') if options['prune-profiles'] && options['remove-headers']
+        Tootctl.refuse('Give --prune-profiles or --remove-headers, not both') if options['prune-profiles'] && options['remove-headers']
         visited = Store.count('SELECT count(*) FROM accounts WHERE domain IS NOT NULL')
         puts "Visited #{visited} accounts and removed profile media totaling 0 Bytes#{suffix(options)}"
       end
@@ -162,7 +162,7 @@ module Standin
       SQL
 
       def domains(domains, options)
-        Tootctl.refuse('No domain(s) given') if domains.empty?
+        Tootctl.refuse('Name at least one domain') if domains.empty?
         list = "{#{domains.map { |domain| "\"#{domain.gsub(/["\\]/) { |mark| "\\#{mark}" }}\"" }.join(',')}}"
         number = options['dry-run'] ? 0 : Store.delete_from('accounts', 'domain = ANY($1::text[])', [list])
         puts "Removed #{number} accounts#{suffix(options)}"
@@ -187,7 +187,7 @@ module Standin
         return ["account_id IN (SELECT id FROM accounts WHERE username || '@' || domain = $1)", [options['account'].delete_prefix('@')]] if options['account']
         return ["created_at > now() - make_interval(days => $1::int)", [options['days']]] if options['days']
 
-        Tootctl.refuse('Specify the source of media attachments')
+        Tootctl.refuse('Say which: --account, --domain or --status')
       end
     end
 

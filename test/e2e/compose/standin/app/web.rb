@@ -68,7 +68,7 @@ module Standin
 
     def page(request)
       body = pages[request.path]
-      body ? [200, 'application/json', JSON.generate(body.call)] : [404, TEXT, 'The page you are looking for does not exist']
+      body ? [200, 'application/json', JSON.generate(body.call)] : [404, TEXT, 'Not found']
     end
 
     def pages

@@ -1,11 +1,11 @@
 import { openBackend } from './backends/index.js'
+import { RefusedError } from './errors.js'
 import { type InstanceFlags, resolveInstance } from './instance.js'
 import { Ledger } from './ledger.js'
 import { MastodonApp } from './mastodon/app.js'
 import type { Output } from './output.js'
 import type { Database } from './postgres/access.js'
 import type { RedisDatabase } from './redis/access.js'
-import { RefusedError } from './errors.js'
 import { Runner } from './runner.js'
 import type { Clock, Toolbox } from './toolbox.js'
 
@@ -16,7 +16,10 @@ const systemClock: Clock = { now: () => new Date() }
  *
  * @throws UsageError for every mistake in the configuration; RefusedError when the backend cannot be used.
  */
-export async function openToolbox(flags: InstanceFlags, parts: { output: Output; dryRun: boolean; clock?: Clock }): Promise<Toolbox> {
+export async function openToolbox(
+  flags: InstanceFlags,
+  parts: { output: Output; dryRun: boolean; clock?: Clock },
+): Promise<Toolbox> {
   const resolved = await resolveInstance(flags)
   const ledger = new Ledger()
   const runner = new Runner({ output: parts.output, ledger, dryRun: parts.dryRun })

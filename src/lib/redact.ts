@@ -37,5 +37,7 @@ export class Redactor {
 
 /** A value may also turn up as JSON, as part of a URL or as a quoted shell word. */
 function formsOf(value: string): string[] {
-  return [...new Set([value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value), value.replaceAll("'", `'\\''`)])]
+  return [
+    ...new Set([value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value), value.replaceAll("'", `'\\''`)]),
+  ]
 }

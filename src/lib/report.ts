@@ -9,10 +9,12 @@ export function renderReport<R extends object>(report: RunReport<R>, achieved: (
 function planText(report: RunReport): string {
   const steps = report.steps.map((step, at) => {
     const mark = step.state === 'skipped' ? ` (${step.reason ?? 'not needed'})` : ''
-    const noReturn = step.irreversible && step.state !== 'skipped' ? `\n     Point of no return: ${step.irreversible}` : ''
+    const noReturn =
+      step.irreversible && step.state !== 'skipped' ? `\n     Point of no return: ${step.irreversible}` : ''
     return `  ${at + 1}. ${step.title}${mark}${noReturn}`
   })
-  const changes = report.changes.length > 0 ? ['Would run:', ...report.changes.map(indent)] : ['Nothing would be changed.']
+  const changes =
+    report.changes.length > 0 ? ['Would run:', ...report.changes.map(indent)] : ['Nothing would be changed.']
   return ['Plan (dry run: nothing is changed):', ...steps, '', ...changes].join('\n')
 }
 

@@ -230,6 +230,7 @@ function timeLimit(invocation: Invocation): Error {
     message: `${invocation.file} gave no answer within ${Math.round((invocation.timeoutMs ?? 0) / 1000)} s.`,
     cause: shellLine([invocation.file, ...invocation.args]),
   }
-  if (invocation.effect === 'read') return new RefusedError({ ...parts, next: 'See whether the engine is well, then run the command again.' })
+  if (invocation.effect === 'read')
+    return new RefusedError({ ...parts, next: 'See whether the engine is well, then run the command again.' })
   return new OutcomeUnknownError({ ...parts, next: 'Look at the result before you run it again.' })
 }

@@ -12,7 +12,10 @@ export function toolVersion(): string {
 function readVersion(): string {
   for (const up of ['../../package.json', '../package.json', '../../../package.json']) {
     try {
-      const parsed = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { name?: string; version?: string }
+      const parsed = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as {
+        name?: string
+        version?: string
+      }
       if (parsed.name === 'mstdn-ops' && parsed.version) return parsed.version
     } catch {
       // Not at this height.

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { migrationsUpTo } from '../../../src/lib/backends/direct/sandbox/migrations.js'
-import { type Sandbox, startSandbox, stopSandbox } from '../../../src/lib/backends/direct/sandbox/server.js'
+import { startSandbox, stopSandbox } from '../../../src/lib/backends/direct/sandbox/server.js'
 import { Ledger } from '../../../src/lib/ledger.js'
 import { Output } from '../../../src/lib/output.js'
 import { Runner } from '../../../src/lib/runner.js'
@@ -99,5 +99,3 @@ export async function tablesOf(client: pg.Client): Promise<string[]> {
     await client.query("SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace")
   ).rows.map(row => row.name)
 }
-
-export type { Sandbox }

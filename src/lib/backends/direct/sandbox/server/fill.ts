@@ -1,7 +1,6 @@
 import { Ledger } from '../../../../ledger.js'
 import { type Database, openDatabase } from '../../../../postgres/access.js'
-import { shellLine } from '../../../../text.js'
-import type { PostgresConnector } from '../../../backend.js'
+import { DirectPostgres } from '../../postgres.js'
 import { type Migration, migrationsUpTo } from '../migrations.js'
 import { demoData, type Size } from '../seed.js'
 import { owner } from './postgres.js'
@@ -51,15 +50,7 @@ async function exists(server: Database, name: string): Promise<boolean> {
 
 /** The ledger is thrown away: the sandbox is this tool's own, and its making is no change of an instance. */
 function open(address: Address, database: string): Promise<Database> {
-  return openDatabase(connector(address), { ledger: new Ledger(), dryRun: false, database, purpose: 'sandbox' })
-}
-
-function connector({ port, password }: Address): PostgresConnector {
-  const address = ['-h', '127.0.0.1', '-p', `${port}`, '-U', owner]
-  return {
-    where: `the sandbox on 127.0.0.1:${port}`,
-    target: async () => ({ host: '127.0.0.1', port, user: owner, password, database: databaseName, tls: 'none' }),
-    psql: async (database, args) => ({ file: 'psql', args: [...address, ...args, database], effect: 'write' }),
-    byHand: (database, sql) => shellLine(['psql', ...address, '-c', sql, database]),
-  }
+  const target = { host: '127.0.0.1', port: address.port, user: owner, password: address.password, database }
+  const connector = new DirectPostgres({ ...target, tls: 'none', sslmode: 'disable' })
+  return openDatabase(connector, { ledger: new Ledger(), dryRun: false, purpose: 'sandbox' })
 }

@@ -6,7 +6,10 @@ export default class Disable2fa extends ChangeCommand<Disable2faResult> {
   static override summary = 'Turn off two-factor authentication of a user who lost it, wholly.'
   static override description =
     'Clears the secret, the backup codes and the security keys in one transaction, and reads the result back.'
-  static override examples = ['<%= config.bin %> <%= command.id %> alice', '<%= config.bin %> <%= command.id %> alice@example.com']
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> alice',
+    '<%= config.bin %> <%= command.id %> alice@example.com',
+  ]
   static override args = {
     user: Args.string({ required: true, description: 'the local name or the e-mail address' }),
   }
@@ -17,7 +20,11 @@ export default class Disable2fa extends ChangeCommand<Disable2faResult> {
   }
 
   protected override achieved({ username, changed, forcedByRole }: Disable2faResult): string {
-    const head = changed ? `Two-factor authentication of ${username} is off.` : `Two-factor authentication of ${username} was off already.`
-    return forcedByRole ? `${head}\nThe role of ${username} asks for a second factor: it is set up anew at the next sign-in.` : head
+    const head = changed
+      ? `Two-factor authentication of ${username} is off.`
+      : `Two-factor authentication of ${username} was off already.`
+    return forcedByRole
+      ? `${head}\nThe role of ${username} asks for a second factor: it is set up anew at the next sign-in.`
+      : head
   }
 }

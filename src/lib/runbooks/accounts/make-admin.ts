@@ -9,6 +9,7 @@ import {
 } from '../../mastodon/roles.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
+import { saying } from './outcome.js'
 import { theUser } from './user.js'
 
 export interface MakeAdminOptions {
@@ -68,7 +69,7 @@ async function promote(context: StepContext, user: string): Promise<void> {
   throw new RefusedError({
     code: 'not-promoted',
     message: `${username} is no administrator after Mastodon's own command.`,
-    cause: `It ended with code ${outcome.exitCode} and said: ${lastLines(outcome.stdout, outcome.stderr)}`,
+    cause: saying(outcome),
     next: 'See what Mastodon said, then run the command again.',
   })
 }
@@ -116,10 +117,4 @@ async function administratorRole(toolbox: Toolbox): Promise<RoleRow | undefined>
     cause: 'user_roles has no row with the administrator permission.',
     next: 'mstdn-ops db:seed (it creates the default roles)',
   })
-}
-
-/** Returns the last lines of what a process printed: enough to see what it complained of. */
-export function lastLines(stdout: string, stderr: string): string {
-  const lines = [...stdout.split('\n'), ...stderr.split('\n')].map(line => line.trim()).filter(Boolean)
-  return lines.slice(-3).join(' / ') || 'nothing'
 }

@@ -1,5 +1,6 @@
 import { RefusedError, UsageError } from '../../errors.js'
 import { findUser, type UserRow } from '../../mastodon/users.js'
+import type { StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 
 /** Mastodon's grammar of local names (app/models/account.rb, all versions), with room for `@` in front. */
@@ -19,6 +20,17 @@ export async function theUser(toolbox: Toolbox, nameOrEmail: string): Promise<Us
   const [user] = users
   if (user && users.length === 1) return user
   throw users.length === 0 ? nobody(nameOrEmail) : several(nameOrEmail, users)
+}
+
+/**
+ * Returns the user that the words name, found once for a run: confirming an address can change it, and then the same
+ * words would name nobody.
+ */
+export async function userOfRun(context: StepContext, nameOrEmail: string): Promise<UserRow> {
+  const known = context.noted('username')
+  const user = await theUser(context.toolbox, known ?? nameOrEmail)
+  if (known === undefined) await context.note('username', user.username)
+  return user
 }
 
 /** Refuses words that can be neither. */

@@ -144,7 +144,7 @@ module Standin
     command('accounts reset-relationships', first: '2.8.0', arity: 1..1, options: [option('follows', :boolean), option('followers', :boolean)]) { |(name), _| account!(name) && ok('Processed 0 relationships') }
     command('accounts merge', first: '3.3.0', arity: 2..2) { |(from, to), _| account!(from) && account!(to) && ok }
     command('accounts migrate', first: '4.1.0', arity: 1..1, options: [option('replay', :boolean), option('target'), option('force', :boolean)]) { |(name), _| account!(name) && ok }
-    command('accounts fix-duplicates', first: '3.3.0', gone: '4.7.0') { |_, _| ok }
+    command('accounts fix-duplicates', first: '3.3.0', gone: '4.8.0') { |_, _| ok }
 
     # Media
     command('media remove', first: '2.5.0',

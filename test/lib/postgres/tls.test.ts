@@ -10,7 +10,7 @@ const options = { ledger: new Ledger(), dryRun: false }
 let server: TestPostgres
 
 beforeAll(async () => {
-  server = await startPostgres({ settings: ['ssl = on'], prepare: selfSigned })
+  server = await startPostgres({ settings: ['ssl=on'], prepare: selfSigned })
 })
 
 afterAll(() => server?.stop())

@@ -5,9 +5,8 @@ import { messageOf, RefusedError } from '../../errors.js'
 import { shellQuote } from '../../text.js'
 import type { Config, ConfigChanges } from '../backend.js'
 import { replaceFile, writeSynced } from './atomic-file.js'
-import { type Container, environmentFrom } from './containers.js'
+import type { Container } from './containers.js'
 import { changedEnvFile } from './env-file.js'
-import { texts, toRecord } from './json.js'
 import type { Stack } from './stack.js'
 
 /** The environment of the app: what its containers were given, and the env file that the next ones are given. */
@@ -32,13 +31,8 @@ export class ComposeConfig implements Config {
     return (web.find(container => container.status === 'running') ?? web[0])?.env ?? this.stored()
   }
 
-  /** The image's own variables, and over them what the configuration says. */
   async stored(): Promise<ReadonlyMap<string, string>> {
-    const name = await this.#stack.appService()
-    const service = await this.#stack.configuration.service(name)
-    if (service === undefined) throw serviceGone(name)
-    this.#stack.learnSecrets(service.environment)
-    return new Map([...(await this.#imageEnvironment(service.image)), ...service.environment])
+    return this.#stack.storedEnvironment(await this.#stack.appService())
   }
 
   async writable(): Promise<void> {
@@ -110,15 +104,6 @@ export class ComposeConfig implements Config {
     throw error
   }
 
-  async #imageEnvironment(image: string): Promise<Map<string, string>> {
-    const invocation = this.#stack.project.docker(['image', 'inspect', '--format', '{{json .Config}}', image], {
-      timeoutMs: 30_000,
-    })
-    const outcome = await this.#stack.parts.runner.run(invocation)
-    if (outcome.exitCode !== 0) return new Map()
-    return environmentFrom(texts(toRecord(JSON.parse(outcome.stdout)).Env))
-  }
-
   async #writableFile(): Promise<string> {
     const file = await this.#envFile()
     try {
@@ -143,15 +128,6 @@ export class ComposeConfig implements Config {
 
 function keptName(file: string, key: string): string {
   return `${file}.mstdn-ops-${key.replace(/[^\w.-]/g, '_')}`
-}
-
-function serviceGone(service: string): RefusedError {
-  return new RefusedError({
-    code: 'service-gone',
-    message: `The service ${service} is not in the compose configuration.`,
-    cause: 'Its containers exist, but the files no longer name it, or only in a profile that is not on.',
-    next: 'Check the files: docker compose config --services',
-  })
 }
 
 function noEnvFile(service: string, files: readonly string[]): RefusedError {

@@ -35,13 +35,6 @@ export class Configuration {
     this.#services = undefined
   }
 
-  /** Returns the hash of each service's configuration, the one that compose keeps as a label on its containers. */
-  async hashes(): Promise<ReadonlyMap<string, string>> {
-    const lines = await this.#config(['--hash', '*'], 'Reading the configuration')
-    const pairs = lines.split('\n').map(line => line.trim().split(/\s+/))
-    return new Map(pairs.flatMap(([name, hash]) => (name && hash ? [[name, hash] as const] : [])))
-  }
-
   /** Returns the env files of a service in order, absolute, whether or not they exist. */
   async envFiles(service: string): Promise<string[]> {
     const raw: unknown = JSON.parse(

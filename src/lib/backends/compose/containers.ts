@@ -17,7 +17,10 @@ export interface Container {
   imageId: string
   status: string
   health: 'healthy' | 'unhealthy' | 'starting' | 'none'
+  createdAt: Date
   startedAt: Date | undefined
+  /** How often the engine started it again by itself. */
+  restartCount: number
   exitCode: number
   env: ReadonlyMap<string, string>
   /** Entry point and command: what the process is for. */
@@ -25,7 +28,6 @@ export interface Container {
   healthCommand: string | undefined
   /** The folder that commands start in, and that relative paths of Mastodon's configuration mean. */
   workdir: string
-  configHash: string | undefined
   labels: Readonly<Record<string, string>>
   mounts: readonly Mount[]
   /** The names and addresses under which the other containers reach it. */
@@ -53,12 +55,13 @@ function containerFrom(raw: Record<string, unknown>): Container {
     service: labels['com.docker.compose.service'] ?? name,
     image: readText(config.Image),
     imageId: readText(raw.Image),
+    createdAt: new Date(readText(raw.Created)),
+    restartCount: Number(raw.RestartCount ?? 0),
     ...stateFrom(state),
     env: environmentFrom(texts(config.Env)),
     command: [...texts(config.Entrypoint), ...texts(config.Cmd)],
     healthCommand: healthCommandFrom(toRecord(config.Healthcheck)),
     workdir: readText(config.WorkingDir) || '/',
-    configHash: labels['com.docker.compose.config-hash'],
     labels,
     mounts: records(raw.Mounts).map(mountFrom),
     addresses: addressesFrom(raw, name),

@@ -8,6 +8,8 @@ const LIMIT_MS = 180_000
 const PAUSE_MS = 500
 /** Without a health check a container counts once it has run this long. */
 const STEADY_MS = 2_000
+/** Restarted by the engine this often, a container is in a loop. */
+const LOOPING = 3
 const LOG_LINES = '15'
 
 type Verdict = 'good' | 'wait' | 'bad'
@@ -33,6 +35,7 @@ export async function untilHealthy(stack: Stack, services: readonly string[], li
 /** Returns whether the container is as it should be, may become so, or will not by itself. */
 export function verdictOf(container: Container, now: number): Verdict {
   if (container.status === 'exited' || container.status === 'dead') return 'bad'
+  if (container.restartCount >= LOOPING && container.health !== 'healthy') return 'bad'
   if (container.status !== 'running') return 'wait'
   if (container.health === 'healthy') return 'good'
   if (container.health !== 'none') return 'wait'
@@ -53,6 +56,7 @@ async function notHealthy(stack: Stack, container: Container | undefined): Promi
 }
 
 function stateOf(container: Container): string {
+  if (container.restartCount > 0) return `ending again and again, last with code ${container.exitCode}`
   if (container.status === 'exited') return `exited with code ${container.exitCode}`
   return container.health === 'none' ? container.status : `${container.status} (${container.health})`
 }

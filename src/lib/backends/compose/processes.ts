@@ -102,10 +102,19 @@ export class ComposeProcesses implements Processes {
     return this.#stack.project.byHand([verb, ...new Set(containers.map(container => container.service))])
   }
 
+  /**
+   * Compose's own hash cannot be asked: `config --hash` leaves env_file out (2.26). So the variables are compared, and
+   * anything else counts as changed when a compose file is younger than a container.
+   */
   async #isChanged(services: readonly string[], containers: readonly Container[]): Promise<boolean> {
-    const hashes = await this.#stack.configuration.hashes()
-    const stale = containers.some(container => hashes.get(container.service) !== container.configHash)
-    return stale || services.some(service => !containers.some(container => container.service === service))
+    if (services.some(service => !containers.some(container => container.service === service))) return true
+    const edited = this.#stack.project.editedAt()
+    if (containers.some(container => container.createdAt < edited)) return true
+    for (const container of containers) {
+      const stored = await this.#stack.storedEnvironment(container.service)
+      if (!isSame(container.env, stored)) return true
+    }
+    return false
   }
 
   async #refuseOtherImage(containers: readonly Container[]): Promise<void> {
@@ -140,6 +149,10 @@ function processOf(container: Container, role: Role): AppProcess {
     image,
     ...(healthCommand === undefined ? {} : { healthCommand }),
   }
+}
+
+function isSame(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
+  return one.size === other.size && [...one].every(([name, value]) => other.get(name) === value)
 }
 
 function isUp(container: Container): boolean {

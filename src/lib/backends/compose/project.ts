@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, delimiter, dirname, resolve } from 'node:path'
 import { RefusedError } from '../../errors.js'
 import type { Invocation, Runner } from '../../runner.js'
@@ -69,6 +69,14 @@ export class ComposeProject {
   byHand(args: readonly string[]): string {
     const name = this.identity.name === defaultName(this.identity.dir) ? [] : ['-p', this.identity.name]
     return shellLine([...this.words.composeByHand, ...name, ...this.#placeFlags(), ...args])
+  }
+
+  /** Returns when the compose files, or the `.env` beside them, were last changed. */
+  editedAt(): Date {
+    const { dir, files } = this.identity
+    const own = files.length > 0 ? files : [...DEFAULT_FILES, ...OVERRIDE_FILES].map(name => resolve(dir, name))
+    const times = [...own, resolve(dir, '.env')].map(file => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+    return new Date(Math.max(...times))
   }
 
   #placeFlags(): string[] {

@@ -3,7 +3,8 @@ import { isSecretName } from '../../mastodon/secrets.js'
 import type { Role } from '../backend.js'
 import { readOrRefuse } from './client.js'
 import { Configuration } from './configuration.js'
-import { type Container, containersFrom } from './containers.js'
+import { type Container, containersFrom, environmentFrom } from './containers.js'
+import { texts, toRecord } from './json.js'
 import type { ComposeOptions, ComposeParts } from './options.js'
 import type { ComposeProject } from './project.js'
 import { type RoleServices, rolesOf, type ServiceShape } from './roles.js'
@@ -84,6 +85,21 @@ export class Stack {
     return services.flatMap(service => running.filter(container => container.service === service))[0]
   }
 
+  /** Returns what a new container of the service would get: the image's own variables, over them the configuration's. */
+  async storedEnvironment(name: string): Promise<ReadonlyMap<string, string>> {
+    const service = await this.configuration.service(name)
+    if (service === undefined) throw serviceGone(name)
+    this.learnSecrets(service.environment)
+    return new Map([...(await this.#imageEnvironment(service.image)), ...service.environment])
+  }
+
+  async #imageEnvironment(image: string): Promise<Map<string, string>> {
+    const words = ['image', 'inspect', '--format', '{{json .Config}}', image]
+    const outcome = await this.parts.runner.run(this.project.docker(words, { timeoutMs: LIST_LIMIT_MS }))
+    if (outcome.exitCode !== 0) return new Map()
+    return environmentFrom(texts(toRecord(JSON.parse(outcome.stdout)).Env))
+  }
+
   /** Makes the values of secret-looking variables known to the redactor, and the passwords inside of URLs. */
   learnSecrets(env: ReadonlyMap<string, string>): void {
     const redactor = this.parts.output.redactor
@@ -104,5 +120,14 @@ function noApp(project: string): RefusedError {
     message: `The compose project ${project} has no Mastodon web service.`,
     cause: 'No service runs a Mastodon image, or puma, rails or sidekiq.',
     next: 'Name the services under roles in mstdn-ops.yaml, like web: [app].',
+  })
+}
+
+function serviceGone(service: string): RefusedError {
+  return new RefusedError({
+    code: 'service-gone',
+    message: `The service ${service} is not in the compose configuration.`,
+    cause: 'Its containers exist, but the files no longer name it, or only in a profile that is not on.',
+    next: 'Check the files: docker compose config --services',
   })
 }

@@ -1,4 +1,4 @@
-import { createECDH, generateKeyPairSync, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { createECDH, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { inRange, type MastodonVersion, type VersionRange } from './version.js'
 
 /** A secret in the app's environment. */
@@ -102,15 +102,20 @@ export interface VapidPair {
 const urlsafe = (bytes: Buffer) => bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 const bytesOf = (text: string) => Buffer.from(text, 'base64url')
 
+/** ECDH drops leading zero bytes of a private key, which one in 256 has. */
+function padded(key: Buffer): Buffer {
+  return Buffer.concat([Buffer.alloc(32 - key.length), key])
+}
+
 /**
  * Makes a pair of VAPID keys as Mastodon's own task writes them, with padding; JavaScript libraries want it stripped.
- * The key leaves node:crypto as a JWK, for that keeps leading zero bytes: ECDH.getPrivateKey drops them.
+ * Not by generateKeyPairSync and a JWK: in Node.js 20 that waits for ever on a lock when memory is collected during
+ * the export.
  */
 export function newVapidPair(): VapidPair {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
-  const { d = '', x = '', y = '' } = privateKey.export({ format: 'jwk' })
-  const point = Buffer.concat([Buffer.of(4), bytesOf(x), bytesOf(y)])
-  return { privateKey: urlsafe(bytesOf(d)), publicKey: urlsafe(point) }
+  const ecdh = createECDH('prime256v1')
+  const point = ecdh.generateKeys()
+  return { privateKey: urlsafe(padded(ecdh.getPrivateKey())), publicKey: urlsafe(point) }
 }
 
 /** Whether the public key belongs to the private key. Padding does not matter. False for what is no key. */

@@ -5,7 +5,7 @@ import type { Toolbox } from '../../toolbox.js'
 import { sentOnce } from './sent-once.js'
 
 /** Statements that read; the server itself refuses the writes that can hide in them. */
-const READING = /^\s*(?:--[^\n]*\n\s*|\/\*[^]*?\*\/\s*)*\(?\s*(select|with|values|table|show|explain)\b/i
+const READING = /^\s*(?:--[^\n]*\n\s*|\/\*[\s\S]*?\*\/\s*)*\(?\s*(select|with|values|table|show|explain)\b/i
 /** The server's answer to a write in a transaction that only reads. */
 const READ_ONLY = '25006'
 

@@ -1,0 +1,103 @@
+import { type AppProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
+import { RefusedError } from '../../errors.js'
+import { lacks } from '../../open-toolbox.js'
+import type { Runbook, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+
+export interface RestartOptions {
+  /** Empty means every role that this instance has. */
+  roles: Role[]
+}
+
+export interface RestartedProcess {
+  name: string
+  role: Role
+  /** `recreated`: a new container, so that changed configuration and a changed image are in force. */
+  how: 'recreated' | 'restarted'
+}
+
+export interface RestartResult {
+  processes: RestartedProcess[]
+}
+
+/** Starts the app's processes anew with the configuration as it is stored now, and looks whether they are well. */
+export const restart: Runbook<RestartOptions, RestartResult> = {
+  name: 'restart',
+  check: async (toolbox, options) => {
+    await rolesHere(toolbox, options)
+  },
+  steps: async (toolbox, options) => {
+    const roles = await rolesHere(toolbox, options)
+    const run = (context: StepContext) => restartRoles(context, roles)
+    return [{ id: 'restart', title: `Restart ${roles.join(', ')}`, effect: 'write', repeatable: true, run }]
+  },
+  result: async (_toolbox, _options, noted) => ({
+    processes: JSON.parse(noted('restarted') ?? '[]') as RestartedProcess[],
+  }),
+}
+
+async function rolesHere(toolbox: Toolbox, { roles }: RestartOptions): Promise<Role[]> {
+  const here = new Set((await processesOf(toolbox).list()).map(process => process.role))
+  const missing = roles.find(role => !here.has(role))
+  if (missing !== undefined || here.size === 0) throw noSuchRole(missing, [...here])
+  return ROLES.filter(role => (roles.length === 0 ? here.has(role) : roles.includes(role)))
+}
+
+function processesOf(toolbox: Toolbox): Processes {
+  if (toolbox.backend.processes) return toolbox.backend.processes
+  throw lacks(toolbox.backend, 'processes to restart', 'Restart them where they run.')
+}
+
+async function restartRoles(context: StepContext, roles: readonly Role[]): Promise<void> {
+  const processes = processesOf(context.toolbox)
+  const before = context.noted('before') ?? JSON.stringify((await processes.list()).map(identityOf))
+  await context.note('before', before)
+  await processes.restart(roles)
+  if (context.dryRun) return
+  const after = (await processes.list()).filter(process => roles.includes(process.role))
+  const former = JSON.parse(before) as Identity[]
+  await context.note('restarted', JSON.stringify(after.map(process => verified(process, former))))
+}
+
+interface Identity {
+  id: string
+  startedAt: string
+}
+
+function identityOf({ id, startedAt }: AppProcess): Identity {
+  return { id, startedAt: startedAt?.toISOString() ?? '' }
+}
+
+/** Returns how the process was made anew. @throws RefusedError when it was not, or is not well. */
+function verified(process: AppProcess, former: readonly Identity[]): RestartedProcess {
+  const { name, role, state, health } = process
+  if (state !== 'running' || health === 'unhealthy') throw unwell(process)
+  const before = former.find(({ id }) => id === process.id)
+  if (before && before.startedAt === identityOf(process).startedAt) throw untouched(name)
+  return { name, role, how: before ? 'restarted' : 'recreated' }
+}
+
+function unwell({ name, role, state, health }: AppProcess): RefusedError {
+  return new RefusedError({
+    code: 'process-unwell',
+    message: `${name} is ${state === 'running' ? health : state} after its restart.`,
+    next: `mstdn-ops logs --role ${role} -n 50`,
+  })
+}
+
+function untouched(name: string): RefusedError {
+  return new RefusedError({
+    code: 'not-restarted',
+    message: `${name} runs as before: it was not restarted.`,
+    next: 'mstdn-ops restart (once more), or see mstdn-ops status',
+  })
+}
+
+function noSuchRole(role: Role | undefined, here: readonly Role[]): RefusedError {
+  return new RefusedError({
+    code: 'no-such-role',
+    message: role === undefined ? 'There are no Mastodon processes here.' : `There is no ${role} process here.`,
+    cause: here.length > 0 ? `There are: ${here.join(', ')}.` : 'Neither running nor stopped.',
+    next: 'Name the services under roles in mstdn-ops.yaml, or start them first.',
+  })
+}

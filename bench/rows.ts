@@ -58,11 +58,25 @@ async function measure(server: TestPostgres): Promise<number> {
   return Math.max(...times)
 }
 
+/** The sandbox's own data, and as many posts more as are wanted. */
+async function load(server: TestPostgres): Promise<void> {
+  await fillDatabase({ port: server.port, password: server.password }, '4.5.3')
+  const db = await server.open('mastodon_production')
+  await db.write(
+    `INSERT INTO statuses (account_id, uri, text, created_at, updated_at)
+     SELECT (SELECT min(id) FROM accounts), 'https://bench.example/' || n, repeat('a word ', 20), now(), now()
+     FROM generate_series(1, $1) n`,
+    [statuses],
+  )
+  await db.write('VACUUM (ANALYZE) statuses')
+  await db.close()
+}
+
 const settings = ['log_min_duration_statement=0', 'log_line_prefix=%a ', 'max_wal_size=8GB', 'shared_buffers=256MB']
 const server = await startPostgres({ settings })
 try {
   console.log(`loading ${statuses.toLocaleString('en-US')} statuses …`)
-  await fillDatabase({ port: server.port, password: server.password }, '4.5.3', { statuses })
+  await load(server)
   const worst = await measure(server)
   console.log(`worst estimate ${worst.toFixed(1)} ms, at most ${most} ms wanted`)
   if (worst > most) process.exitCode = 1

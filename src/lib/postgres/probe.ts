@@ -11,7 +11,7 @@ export interface ServerProbe {
   superuser: boolean
   canCreateDatabase: boolean
   ownsDatabase: boolean
-  /** Whether writes are accepted; false on a standby and where a plan's limit took the right away. */
+  /** False on a standby, where sessions begin read-only, and where the right to insert was taken (a full plan). */
   writable: boolean
   encoding: string
   /** Connections of all databases that are taken, and how many there can be. */
@@ -25,6 +25,7 @@ interface ProbeRow {
   owner: boolean
   standby: boolean
   readonly: string
+  inserts: boolean
   encoding: string
   used: number
   limit: string
@@ -38,6 +39,8 @@ const PROBE = `SELECT current_setting('server_version') AS version,
   coalesce((SELECT split_part(s, '=', 2) FROM pg_db_role_setting, unnest(setconfig) s
     WHERE setdatabase IN (0, d.oid) AND setrole IN (0, r.oid) AND s LIKE 'default_transaction_read_only=%'
     ORDER BY setrole DESC, setdatabase DESC LIMIT 1), 'off') AS readonly,
+  NOT EXISTS (SELECT FROM pg_class t WHERE t.relkind = 'r' AND t.relnamespace = to_regnamespace('public')
+    AND t.relname = 'statuses' AND NOT has_table_privilege(t.oid, 'INSERT')) AS inserts,
   (SELECT count(*) FROM pg_stat_activity) AS used, current_setting('max_connections') AS limit
 FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()`
 
@@ -52,7 +55,7 @@ export async function probe(db: Database): Promise<ServerProbe> {
     superuser: row.superuser,
     canCreateDatabase: row.createdb,
     ownsDatabase: row.owner,
-    writable: !row.standby && !['on', 'true'].includes(row.readonly),
+    writable: row.inserts && !row.standby && !['on', 'true'].includes(row.readonly),
     encoding: row.encoding,
     connections: { used: Number(row.used), limit: Number(row.limit) },
   }

@@ -35,8 +35,10 @@ const CONNECT_CAUSES: Readonly<Record<string, readonly [cause: string, next: str
   '53300': ['all connections are taken', 'stop something that holds connections, or raise max_connections'],
 }
 
-/** The server answered, and it is this database or this user that it does not let in (08P01: as poolers say it). */
-const NOT_ADMITTED = new Set(['3D000', '42501', '28000', '55000', '08P01'])
+/** The server answered, and it is this database or this user that it does not let in. */
+const NOT_ADMITTED = new Set(['3D000', '42501', '28000', '55000'])
+/** PgBouncer says so with 08P01, which it uses for a wrong password too. */
+const POOLER_LACKS = /no such (database|user)|database .* does not exist/
 
 const TLS_CODE = /^(ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|CERT_|EPROTO)/
 const GARBAGE = /invalid response|unexpected message|not PostgreSQL|Connection terminated|establishing an SSL/i
@@ -47,11 +49,15 @@ export function connectProblem(error: unknown, where: string, target: Pick<Postg
   const raw = rawOf(error)
   const [cause, next] = connectCause(raw)
   return new RefusedError({
-    code: NOT_ADMITTED.has(raw.code ?? '') ? 'postgres-not-admitted' : 'postgres-unreachable',
+    code: isNotAdmitted(raw) ? 'postgres-not-admitted' : 'postgres-unreachable',
     message: `cannot connect to PostgreSQL (${where}) as ${target.user}, database ${target.database}`,
     cause,
     next,
   })
+}
+
+function isNotAdmitted({ code = '', message }: RawError): boolean {
+  return NOT_ADMITTED.has(code) || (code === '08P01' && POOLER_LACKS.test(message))
 }
 
 function connectCause(raw: RawError): readonly [string, string] {

@@ -341,6 +341,20 @@ describe('the probe', () => {
   })
 })
 
+test('the probe sees that the right to insert was taken from the owner, as a full plan does', async () => {
+  await server.createDatabase('revoked')
+  const admin = await server.open('revoked')
+  opened.push(admin)
+  await admin.write("CREATE ROLE owner LOGIN PASSWORD 'owner'; ALTER DATABASE revoked OWNER TO owner")
+  await admin.write('CREATE TABLE statuses (id int); ALTER TABLE statuses OWNER TO owner')
+  const owner = { user: 'owner', password: 'owner', database: 'revoked' }
+  const db = await openDatabase(server.connector(owner), { ledger: new Ledger(), dryRun: false })
+  opened.push(db)
+  expect(await probe(db)).toMatchObject({ ownsDatabase: true, writable: true })
+  await admin.write('REVOKE INSERT ON statuses FROM owner')
+  expect(await probe(db)).toMatchObject({ ownsDatabase: true, writable: false })
+})
+
 /** An ErrorResponse as a server sends it while it recovers. */
 function startingUp(): Buffer {
   const fields = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0')

@@ -8,7 +8,7 @@ import { appOperations, databaseOperations, secretOperations } from './catalogue
 import { inRange, type MastodonVersion } from './version.js'
 
 export type { ScheduledJob } from './catalogue/jobs.js'
-export type { CommandRow, LackingRow, Operation, Row } from './catalogue/rows.js'
+export type { CommandRow, Operation, Row } from './catalogue/rows.js'
 
 /** The oldest release that anything is known of. */
 export const OLDEST = '1.3.0'

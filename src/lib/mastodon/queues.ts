@@ -5,6 +5,8 @@ export interface Queue extends VersionRange {
   name: string
   /** What stands still when nobody listens to it. */
   carries: string
+  /** Only one process may listen to it: each one would start the regular jobs. */
+  single?: boolean
 }
 
 /** Source: config/sidekiq.yml of each release. */
@@ -14,7 +16,7 @@ const QUEUES: readonly Queue[] = [
   { name: 'ingress', since: '4.0.0', carries: 'what other servers send, and will not send again' },
   { name: 'mailers', since: '1.3.0', carries: 'mails' },
   { name: 'pull', since: '1.3.0', carries: 'what is fetched from other servers' },
-  { name: 'scheduler', since: '3.3.0', carries: 'all regular jobs, cleaning up among them' },
+  { name: 'scheduler', since: '3.3.0', carries: 'all regular jobs, cleaning up among them', single: true },
   { name: 'fasp', since: '4.4.0', carries: 'what auxiliary service providers are told and tell' },
 ]
 
@@ -28,9 +30,6 @@ export function missingQueues(version: MastodonVersion, listened: Iterable<strin
   const heard = new Set(listened)
   return queuesOf(version).filter(queue => !heard.has(queue.name))
 }
-
-/** Jobs of the queue `scheduler` must be started by one process only. */
-export const SINGLE_LISTENER_QUEUE = 'scheduler'
 
 const SIDEKIQ_MAJORS: readonly (VersionRange & { majors: readonly number[] })[] = [
   { since: '3.5.0', before: '4.4.0', majors: [6] },

@@ -43,3 +43,11 @@ test.each([
   expect(redisKeyPrefix(of(version), undefined)).toBe('')
   expect(redisKeyPrefix(of(version), '')).toBe('')
 })
+
+test('only the queue of regular jobs is for one process alone', () => {
+  expect(
+    queuesOf(of('4.5.3'))
+      .filter(queue => queue.single)
+      .map(queue => queue.name),
+  ).toEqual(['scheduler'])
+})

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { demoCounts, imageNames, people, type Stack, startStack } from './bed/bed.js'
+import { buildImages, demoCounts, imageNames, people, type Stack, startStack, versions } from './bed/bed.js'
+import { finish } from './bed/process.js'
 
 const twoFactor = `SELECT otp_required_for_login, otp_secret, (SELECT count(*) FROM webauthn_credentials) FROM users WHERE id = ${people.alice}`
 const admin = (id: number) => `SELECT admin FROM users WHERE id = ${id}`
@@ -149,5 +150,51 @@ describe('4.3.8, lean', () => {
     })
     expect(code).toBe(1)
     expect(stderr).toContain('ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY')
+  })
+})
+
+describe('every release after the other, on one database', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    await buildImages()
+    stack = await startStack({ version: '1.5.1', running: 'servers', environment: { OTP_SECRET: 'first' } })
+  })
+  afterAll(() => stack?.stop())
+
+  const rails = (version: string, words: string[], env: Record<string, string> = {}) => {
+    const names = ['DETERMINISTIC_KEY', 'KEY_DERIVATION_SALT', 'PRIMARY_KEY'].map(
+      name => `ACTIVE_RECORD_ENCRYPTION_${name}=standin`,
+    )
+    const variables = [...names, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)].flatMap(line => [
+      '-e',
+      line,
+    ])
+    const place = [
+      '--network',
+      `${stack.projectName}_internal_network`,
+      '--env-file',
+      `${stack.projectDir}/.env.production`,
+    ]
+    return finish('docker', ['run', '--rm', ...place, ...variables, imageNames.app(version), 'rails', ...words])
+  }
+
+  test.each(versions)('%s migrates in two phases', async version => {
+    const first = await rails(version, ['db:migrate'], { SKIP_POST_DEPLOYMENT_MIGRATIONS: 'true' })
+    expect(first, first.stderr).toMatchObject({ code: 0 })
+    if (version === '4.3.8') {
+      const wrong = await rails(version, ['db:migrate'], { OTP_SECRET: 'another' })
+      expect(wrong, wrong.stdout).toMatchObject({ code: 1 })
+      expect(wrong.stderr).toContain('OTP_SECRET')
+    }
+    expect(await rails(version, ['db:migrate', 'db:abort_if_pending_migrations'])).toMatchObject({ code: 0 })
+  })
+
+  test('what the first release knew has arrived', async () => {
+    const owner = `SELECT r.name FROM users u JOIN user_roles r ON r.id = u.role_id WHERE u.id = ${people.admin}`
+    expect(await stack.psql(owner)).toBe('Owner')
+    expect(await stack.psql('SELECT count(*) FROM statuses')).toBe(
+      String(demoCounts.localStatuses + demoCounts.remoteStatuses),
+    )
+    expect(await stack.psql(`SELECT otp_secret IS NOT NULL FROM users WHERE id = ${people.alice}`)).toBe('t')
   })
 })

@@ -5,13 +5,23 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
-import { bedLabel, composeFile, overrideFile, type Shape, sharedFolders } from './compose-file.js'
+import {
+  bedLabel,
+  bedLabels,
+  composeFile,
+  overrideFile,
+  ownerLabel,
+  type Shape,
+  type Surroundings,
+  sharedFolders,
+} from './compose-file.js'
 import { demo } from './demo.js'
 import { buildImages, imageNames, since } from './images.js'
+import { isAlive } from './lock.js'
 import { type Finished, finish, must } from './process.js'
 
-export { demoCounts, people, remoteDomains } from './demo.js'
-export { buildImages, imageNames, since, type Variant, type Version, versions } from './images.js'
+export { demoCounts, people } from './demo.js'
+export { buildImages, imageNames, versions } from './images.js'
 export type { Finished } from './process.js'
 
 export interface StackOptions extends Shape {
@@ -92,6 +102,7 @@ export async function ensureEngine(): Promise<void> {
 /** Starts a whole Mastodon-shaped project and waits until it is healthy. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   await ensureEngine()
+  await sweepOrphans()
   await buildImages([options.version])
   const project = await writeProject(options)
   const stack = stackOf(project)
@@ -122,6 +133,19 @@ export async function sweep(id?: string): Promise<void> {
   await remove(['volume', 'ls', '-q'], ['volume', 'rm', '-f'])
 }
 
+/** Removes the stacks of test runs that were killed. Their temporary folders stay. */
+async function sweepOrphans(): Promise<void> {
+  const format = `{{.Label "${bedLabel}"}} {{.Label "${ownerLabel}"}}`
+  const text = await must('docker', ['network', 'ls', '--filter', `label=${ownerLabel}`, '--format', format])
+  const pairs = new Map(
+    text
+      .split('\n')
+      .filter(Boolean)
+      .map(line => line.split(' ') as [string, string]),
+  )
+  for (const [id, owner] of pairs) if (!isAlive(Number(owner))) await sweep(id)
+}
+
 interface Project {
   readonly id: string
   readonly options: StackOptions
@@ -145,7 +169,7 @@ async function writeProject(options: StackOptions): Promise<Project> {
     projectName: options.nameInFile ?? options.projectName ?? defaultName(projectDir),
     domain: options.domain ?? 'mastodon.example',
     database: options.database ?? 'postgres',
-    otpSecret: randomBytes(64).toString('hex'),
+    otpSecret: options.environment?.OTP_SECRET ?? randomBytes(64).toString('hex'),
   }
   await writeFiles(project)
   return project
@@ -162,10 +186,7 @@ function defaultName(folder: string): string {
 async function writeFiles(project: Project): Promise<void> {
   const { projectDir, options } = project
   const file = (name: string) => join(projectDir, name)
-  await writeFile(
-    file('docker-compose.yml'),
-    stringify(composeFile(options, { id: project.id, sharedNetwork: sharedNetwork(project) })),
-  )
+  await writeFile(file('docker-compose.yml'), stringify(composeFile(options, surroundings(project))))
   if (options.overrideFile) await writeFile(file('docker-compose.override.yml'), stringify(overrideFile()))
   const dotenv = projectVariables(project)
   if (dotenv.length > 0) await writeFile(file('.env'), `${dotenv.join('\n')}\n`)
@@ -232,6 +253,11 @@ function lines(variables: Readonly<Record<string, string>>): string {
 }
 
 const sharedNetwork = (project: Project) => `mstdn-ops-bed-${project.id}-shared`
+const surroundings = (project: Project): Surroundings => ({
+  id: project.id,
+  owner: project.temporary ? process.pid : undefined,
+  sharedNetwork: sharedNetwork(project),
+})
 const outsideDatabase = (project: Project) => `mstdn-ops-bed-${project.id}-postgres`
 
 async function bringUp(project: Project, stack: Stack): Promise<void> {
@@ -251,13 +277,15 @@ async function succeed(running: Promise<Finished>): Promise<void> {
 }
 
 async function startOutsideDatabase(project: Project): Promise<void> {
-  const label = `${bedLabel}=${project.id}`
-  await must('docker', ['network', 'create', '--label', label, sharedNetwork(project)])
+  const labels = Object.entries(bedLabels(surroundings(project))).flatMap(([name, text]) => [
+    '--label',
+    `${name}=${text}`,
+  ])
+  await must('docker', ['network', 'create', ...labels, sharedNetwork(project)])
   const place = [
     '--name',
     outsideDatabase(project),
-    '--label',
-    label,
+    ...labels,
     '--network',
     sharedNetwork(project),
     '--network-alias',

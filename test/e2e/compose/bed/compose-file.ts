@@ -30,6 +30,8 @@ export interface Shape {
 export interface Surroundings {
   /** Label of everything that the bed starts: `mstdn-ops.bed=<id>`. */
   readonly id: string
+  /** Process whose end makes all of it an orphan. */
+  readonly owner?: number
   /** Network of the database that is not the project's. */
   readonly sharedNetwork: string
 }
@@ -37,14 +39,20 @@ export interface Surroundings {
 type Service = Record<string, unknown>
 
 export const bedLabel = 'mstdn-ops.bed'
+export const ownerLabel = 'mstdn-ops.bed.owner'
+
+/** The labels of everything that belongs to one stack. */
+export function bedLabels({ id, owner }: Surroundings): Record<string, string> {
+  return { [bedLabel]: id, ...(owner ? { [ownerLabel]: String(owner) } : {}) }
+}
 
 /** A compose file with the services, networks and health checks that a Mastodon of this release has. Nothing is published. */
 export function composeFile(shape: Shape, around: Surroundings): Record<string, unknown> {
   return {
     ...(shape.nameInFile ? { name: shape.nameInFile } : {}),
-    services: labelled(services(shape), around.id),
+    services: labelled(services(shape), bedLabels(around)),
     networks: networks(shape, around),
-    ...volumes(shape, around.id),
+    ...volumes(shape, bedLabels(around)),
   }
 }
 
@@ -53,10 +61,8 @@ export function overrideFile(): Record<string, unknown> {
   return { services: { web: { environment: { STANDIN_OVERRIDE: '1' } } } }
 }
 
-function labelled(all: Record<string, Service>, id: string): Record<string, Service> {
-  return Object.fromEntries(
-    Object.entries(all).map(([name, service]) => [name, { ...service, labels: { [bedLabel]: id } }]),
-  )
+function labelled(all: Record<string, Service>, labels: Record<string, string>): Record<string, Service> {
+  return Object.fromEntries(Object.entries(all).map(([name, service]) => [name, { ...service, labels }]))
 }
 
 function services(shape: Shape): Record<string, Service> {
@@ -199,7 +205,7 @@ function sidekiq(shape: Shape, queues: string): Service {
 }
 
 function networks(shape: Shape, around: Surroundings): Record<string, unknown> {
-  const labels = { [bedLabel]: around.id }
+  const labels = bedLabels(around)
   return {
     external_network: { labels },
     internal_network: { internal: true, labels },
@@ -207,6 +213,6 @@ function networks(shape: Shape, around: Surroundings): Record<string, unknown> {
   }
 }
 
-function volumes(shape: Shape, id: string): Record<string, unknown> {
-  return shape.databaseVolume === 'named' ? { volumes: { database: { labels: { [bedLabel]: id } } } } : {}
+function volumes(shape: Shape, labels: Record<string, string>): Record<string, unknown> {
+  return shape.databaseVolume === 'named' ? { volumes: { database: { labels } } } : {}
 }

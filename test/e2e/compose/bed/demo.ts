@@ -26,7 +26,7 @@ export const demoCounts = {
   pushSubscriptions: 2,
 } as const
 
-export const remoteDomains = ['remote.example', 'large.example', 'gone.example'] as const
+const remoteDomains = ['remote.example', 'large.example', 'gone.example'] as const
 
 /** Ids of the local accounts and of their users. */
 export const people = { admin: 1, alice: 2, bob: 3, mallory: 4 } as const

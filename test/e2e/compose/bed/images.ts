@@ -9,7 +9,6 @@ import { finish, must } from './process.js'
 import { buildRoots, type Root, rootImage } from './roots.js'
 
 export const versions = ['1.5.1', '2.4.5', '2.9.4', '3.5.13', '4.2.9', '4.3.8', '4.5.3', '4.7.2'] as const
-export type Version = (typeof versions)[number]
 export type Variant = 'full' | 'lean'
 
 const registry = 'mstdn-ops.test'

@@ -26,10 +26,15 @@ async function take(file: string): Promise<boolean> {
 
 async function holderLives(file: string): Promise<boolean> {
   const pid = Number(await readFile(file, 'utf8').catch(() => ''))
+  // 0 is a lock that was made this moment and not yet written.
+  return pid === 0 || isAlive(pid)
+}
+
+/** True while a process of this number runs on this machine. */
+export function isAlive(pid: number): boolean {
   try {
-    // 0 is a lock that was made this moment and not yet written.
-    return pid === 0 || process.kill(pid, 0)
-  } catch {
-    return false
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

@@ -78,6 +78,8 @@ module Standin
     def self.start(program, words)
       Dir.chdir(Release.root) if Dir.exist?(Release.root)
       $stdout.sync = true
+      # Shown by `ps`, and to PostgreSQL as the application's name.
+      $0 = "bin/#{program}" if %w[rails rake tootctl].include?(program)
       sleep(Faults['STANDIN_BOOT_SECONDS'].to_f) if Faults['STANDIN_BOOT_SECONDS']
       run_program(program, words)
     rescue Interrupt

@@ -110,6 +110,7 @@ module Standin
 
     def perform(job)
       @busy = 1
+      redis.hset(work_key, 'thread', JSON.generate(queue: job['queue'], payload: JSON.generate(job), run_at: Time.now.to_i))
       beat
       title
       Jobs.perform(job['class'], job['args'] || [])
@@ -119,7 +120,11 @@ module Standin
       try_again(job, e)
     ensure
       @busy = 0
+      redis.del(work_key)
     end
+
+    # Sidekiq 6.5 (Mastodon 3.5) renamed it.
+    def work_key = Store.key("#{@identity}:#{Release.since?('3.5.0') ? 'work' : 'workers'}")
 
     def try_again(job, error)
       job.merge!('error_message' => error.message, 'error_class' => error.class.name, 'failed_at' => Time.now.to_f, 'retry_count' => job['retry_count'].to_i + 1)

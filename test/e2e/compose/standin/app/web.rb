@@ -15,8 +15,9 @@ module Standin
     module_function
 
     def serve
+      $0 = 'puma 6.4.3 (tcp://0.0.0.0:3000) [mastodon]'
       Store.postgres
-      Http.serve(ENV.fetch('PORT', '3000').to_i, 'puma 6.4.3 (tcp://0.0.0.0:3000) [mastodon]') { |request| LOCK.synchronize { answer(request) } }
+      Http.serve(ENV.fetch('PORT', '3000').to_i, $0) { |request| LOCK.synchronize { answer(request) } }
     end
 
     def answer(request)

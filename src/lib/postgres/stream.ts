@@ -41,7 +41,8 @@ export async function openByteStream(endpoint: Endpoint): Promise<SocketLike> {
 function addressOf(endpoint: Endpoint) {
   const host = endpoint.host ?? 'localhost'
   if (host.startsWith('/')) return { path: endpoint.socketFile ? `${host}/${endpoint.socketFile}` : host }
-  return { host, port: endpoint.port, keepAlive: true, noDelay: true }
+  // A lock's session is idle for as long as a migration takes; what forgets idle connections must hear of it.
+  return { host, port: endpoint.port, keepAlive: true, keepAliveInitialDelay: 30_000, noDelay: true }
 }
 
 function connected(socket: Socket): Promise<void> {

@@ -7,6 +7,8 @@ import { openByteStream, type SocketLike } from '../postgres/stream.js'
 /** Milliseconds to wait for a connection, and then for the first answer. */
 const CONNECT_TIMEOUT = 15_000
 const HANDSHAKE_TIMEOUT = 5_000
+/** A server that hangs is given up; nothing that is sent takes this long. */
+const COMMAND_TIMEOUT = 60_000
 
 /**
  * Returns a client that is connected and let in, on the database of the target.
@@ -81,6 +83,7 @@ async function clientOver(stream: SocketLike): Promise<Redis> {
     disableClientInfo: true,
     protocol: 2,
     keepAlive: 30_000,
+    commandTimeout: COMMAND_TIMEOUT,
   })
   // Without a listener the client would print the error; the command that fails reports it.
   client.on('error', () => {})

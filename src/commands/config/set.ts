@@ -61,12 +61,12 @@ this machine could read it. A name or secret that data depends on is changed onl
     const what = {
       set: `${key} is set in ${where}`,
       unset: `${key} is taken out of ${where}`,
-      none: `${key} is in ${where} as asked for already`,
+      none: `${key} stood so already in ${where}`,
     }
-    const force = inForce
-      ? ', and in force.'
-      : '.\nIt is not in force yet; what runs has the former value. To put it into force: mstdn-ops restart'
+    const force = inForce ? ', and in force.' : `.\n${NOT_IN_FORCE}`
     const copy = keptAt === null ? '' : `\nThe former configuration is kept in ${keptAt} (readable by its owner only).`
     return `${what[change]}${force}${copy}`
   }
 }
+
+const NOT_IN_FORCE = 'It is not in force yet: what runs has the former value. To put it into force: mstdn-ops restart'

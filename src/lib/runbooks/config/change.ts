@@ -12,8 +12,8 @@ import { whatBreaks } from './guarded.js'
 export interface ConfigChange {
   /** The variables in question. */
   keys: readonly string[]
-  /** In the imperative, like `Write new VAPID keys`. */
-  title: string
+  /** In the imperative, like `Write new VAPID keys to .env.production`. */
+  title(where: string): string
   /**
    * Returns what to write (null removes); asked in the writing step, so that a new secret exists nowhere before.
    *
@@ -86,7 +86,7 @@ async function forgetCopy(config: Config, change: ConfigChange, context: StepCon
 function writeStep(config: Config, change: ConfigChange): Step {
   return {
     id: 'write',
-    title: `${change.title} to ${config.where}`,
+    title: change.title(config.where),
     effect: 'write',
     needed: async context => (await change.unneeded?.(context)) ?? true,
     done: context => holds(config, change, context, context.noted('written')),
@@ -114,9 +114,17 @@ async function putBack(config: Config, change: ConfigChange, context: StepContex
   if (context.noted('written') === undefined) return
   await config.putBack(context.runId)
   if (!(await holds(config, change, context, formerPrint(context)))) throw notPutBack(config, context)
-  if (context.noted('restarting') !== 'yes') return
+  const before = context.noted('processes')
+  if (before === undefined || before === (await processesNow(change, context))) return
   context.progress('restarting with the former configuration')
-  await context.toolbox.backend.processes?.restart(change.roles)
+  await processesOf(context).restart(change.roles)
+}
+
+/** Returns which processes run since when: another text once one of them was started anew. */
+async function processesNow(change: ConfigChange, context: StepContext): Promise<string> {
+  const processes = (await processesOf(context).list()).filter(process => change.roles.includes(process.role))
+  const starts = processes.map(({ id, state, startedAt }) => `${id} ${state} ${startedAt?.toISOString() ?? ''}`)
+  return starts.sort().join('\n')
 }
 
 function restartStep(config: Config, change: ConfigChange): Step {
@@ -126,7 +134,7 @@ function restartStep(config: Config, change: ConfigChange): Step {
     effect: 'write',
     needed: context => needsRestart(config, change, context),
     run: async context => {
-      await context.note('restarting', 'yes')
+      if (context.noted('processes') === undefined) await context.note('processes', await processesNow(change, context))
       await processesOf(context).restart(change.roles)
     },
     // Nothing by itself: what writes the configuration also restarts when it puts the former one back.
@@ -156,7 +164,7 @@ function verifyStep(config: Config, change: ConfigChange): Step {
     id: 'verify',
     title: 'Look whether the running process has it',
     effect: 'read',
-    needed: async context => (context.noted('restarting') === 'yes' ? true : 'nothing was restarted'),
+    needed: async context => (context.noted('processes') !== undefined ? true : 'nothing was restarted'),
     run: async context => {
       if (context.dryRun) return
       if (!agree(await config.running(), await config.stored(), change.keys)) throw notInForce(change)

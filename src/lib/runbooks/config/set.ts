@@ -40,7 +40,7 @@ function changeOf(options: SetOptions, value: string | undefined): ConfigChange 
   const { key, unset } = options
   return {
     keys: [key],
-    title: unset ? `Take ${key} out: write that` : `Write ${key}`,
+    title: where => (unset ? `Take ${key} out of ${where}` : `Write ${key} to ${where}`),
     values: async () => ({ [key]: wantedValue(options, value) }),
     unneeded: async ({ toolbox }: StepContext) => {
       if (!unset && value === undefined) return undefined

@@ -45,7 +45,7 @@ export const vapid: Runbook<VapidOptions, VapidResult> = {
 
 const change: ConfigChange = {
   keys: KEYS,
-  title: 'Write new VAPID keys',
+  title: where => `Write new VAPID keys to ${where}`,
   values: async context => {
     const { toolbox } = context
     const replaced = await hasKeys(toolbox)
@@ -62,8 +62,8 @@ const change: ConfigChange = {
 async function refuse(toolbox: Toolbox, options: VapidOptions): Promise<void> {
   const config = configOf(toolbox)
   await refuseUnknown(toolbox)
-  if (!options.replace && (await hasKeys(toolbox))) throw alreadyThere(toolbox, await subscriptions(toolbox))
   await config.writable()
+  if (!options.replace && (await hasKeys(toolbox))) throw alreadyThere(toolbox, await subscriptions(toolbox))
 }
 
 /** Web push came with 1.5.0 (lib/tasks/mastodon.rake). */
@@ -120,7 +120,7 @@ async function describe(
     where: config.where,
     replaced: noted('replaced') === 'yes',
     subscriptionsBroken: Number(noted('subscriptions') ?? 0),
-    inForce: whole && noted('restarting') === 'yes' && KEYS.every(key => running.get(key) === stored.get(key)),
+    inForce: whole && noted('processes') !== undefined && KEYS.every(key => running.get(key) === stored.get(key)),
     keptAt: await settleCopy(toolbox, noted),
   }
 }

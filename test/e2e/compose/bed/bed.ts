@@ -264,7 +264,8 @@ async function bringUp(project: Project, stack: Stack): Promise<void> {
   const { options } = project
   if (options.externalPostgres) await startOutsideDatabase(project)
   const servers = options.externalPostgres ? ['redis'] : ['db', 'redis']
-  await succeed(stack.compose('up', '-d', '--wait', ...servers))
+  await succeed(stack.compose('up', '-d', ...servers))
+  await Promise.all(servers.map(server => waitForServer(stack, server)))
   if (options.migrate === false) return
   await succeed(stack.oneOff(['rake', 'db:create', 'db:migrate', 'db:seed']))
   if (options.demo !== false) await loadDemo(project, stack)
@@ -275,6 +276,16 @@ async function succeed(running: Promise<Finished>): Promise<void> {
   const { code, stdout, stderr } = await running
   if (code !== 0) throw new Error(`exit ${code}\n${stdout}${stderr}`)
 }
+
+/** Asked here, for the first health check comes an interval later. */
+async function waitForServer(stack: Stack, service: string): Promise<void> {
+  const probe = service === 'db' ? pgIsReady : 'redis-cli ping'
+  await succeed(
+    stack.exec(service, ['sh', '-c', `for i in $(seq 300); do ${probe} && exit 0; sleep 0.1; done; exit 1`]),
+  )
+}
+
+const pgIsReady = 'pg_isready -q -h 127.0.0.1 -U postgres'
 
 async function startOutsideDatabase(project: Project): Promise<void> {
   const labels = Object.entries(bedLabels(surroundings(project))).flatMap(([name, text]) => [
@@ -293,8 +304,7 @@ async function startOutsideDatabase(project: Project): Promise<void> {
   ]
   const settings = ['-e', 'POSTGRES_HOST_AUTH_METHOD=trust', '-e', 'POSTGRES_FAST=1']
   await must('docker', ['run', '-d', ...place, ...settings, imageNames.postgres(project.options.variant ?? 'full')])
-  const ready = 'for i in $(seq 100); do pg_isready -q -h 127.0.0.1 && exit 0; sleep 0.1; done; exit 1'
-  await must('docker', ['exec', outsideDatabase(project), 'sh', '-c', ready])
+  await must('docker', ['exec', outsideDatabase(project), 'sh', '-c', `until ${pgIsReady}; do sleep 0.1; done`])
 }
 
 async function loadDemo(project: Project, stack: Stack): Promise<void> {

@@ -22,6 +22,11 @@ export interface Shape {
   readonly overrideFile?: boolean
   /** Images as `…:v${MASTODON_VERSION}`, with the variable in `.env`. */
   readonly imageFromEnv?: boolean
+  /**
+   * Seconds between health checks (3). Each check starts a process in the container, so a machine full of stacks with
+   * short intervals does little else; and `up --wait` takes at least one interval.
+   */
+  readonly healthSeconds?: number
   /** `name:` at the top of the compose file. */
   readonly nameInFile?: string
 }
@@ -75,12 +80,9 @@ function services(shape: Shape): Record<string, Service> {
   }
 }
 
-const check = (command: string): Service => ({
-  test: ['CMD-SHELL', command],
-  interval: '1s',
-  timeout: '5s',
-  retries: 60,
-})
+function check(shape: Shape, command: string): Service {
+  return { test: ['CMD-SHELL', command], interval: `${shape.healthSeconds ?? 3}s`, timeout: '20s', retries: 20 }
+}
 
 function database(shape: Shape): Service {
   const target = '/var/lib/postgresql/data'
@@ -91,7 +93,7 @@ function database(shape: Shape): Service {
     shm_size: '256mb',
     networks: ['internal_network'],
     // The socket answers before the first start is over, TCP does not.
-    healthcheck: check('pg_isready -q -h 127.0.0.1 -U postgres'),
+    healthcheck: check(shape, 'pg_isready -q -h 127.0.0.1 -U postgres'),
     ...(source ? { volumes: [`${source}:${target}`] } : {}),
     environment: { POSTGRES_HOST_AUTH_METHOD: 'trust', POSTGRES_FAST: '1' },
   }
@@ -108,7 +110,7 @@ function redis(shape: Shape): Service {
     restart: 'always',
     image: imageNames.redis(shape.variant ?? 'full'),
     networks: ['internal_network'],
-    healthcheck: check('redis-cli ping'),
+    healthcheck: check(shape, 'redis-cli ping'),
     ...(since(shape.version, '2.6.0') ? { volumes: ['./redis:/data'] } : {}),
   }
 }
@@ -140,7 +142,7 @@ function web(shape: Shape): Service {
   const command = since(shape.version, '4.3.0')
     ? 'bundle exec puma -C config/puma.rb'
     : 'bundle exec rails s -p 3000 -b 0.0.0.0'
-  return { ...app(shape), command, healthcheck: check(webCheck(shape.version)) }
+  return { ...app(shape), command, healthcheck: check(shape, webCheck(shape.version)) }
 }
 
 /** /health exists from 3.0.0 on; before that the instance page, which wants to be asked over https. */
@@ -165,7 +167,7 @@ function streaming(shape: Shape): Service {
     ...app(shape),
     image: image(shape, 'streaming'),
     command,
-    healthcheck: check(`curl -s ${strict} --noproxy localhost -o /dev/null localhost:4000${health}`),
+    healthcheck: check(shape, `curl -s ${strict} --noproxy localhost -o /dev/null localhost:4000${health}`),
     ...(shape.streamingProfile ? { profiles: [shape.streamingProfile] } : {}),
   }
 }
@@ -200,7 +202,7 @@ function sidekiq(shape: Shape, queues: string): Service {
   return {
     ...app(shape),
     command: `bundle exec sidekiq${queues}`,
-    healthcheck: check(`ps aux | grep '[s]idekiq\\ ${major}' || false`),
+    healthcheck: check(shape, `ps aux | grep '[s]idekiq\\ ${major}' || false`),
   }
 }
 

@@ -31,7 +31,7 @@ async function reportFailure(thrown: unknown): Promise<void> {
   else new Output().error(errorText(operatorError))
 }
 
-/** A reader that went away (a pipe into `head`) ends the printing, not the work. */
+/** A reader that went away (a pipe into `head`: EPIPE; a lost terminal: EIO) ends the printing, not the work. */
 function ignoreLostReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
 }

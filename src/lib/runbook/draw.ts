@@ -12,6 +12,9 @@ export interface Drawing {
   end(): Promise<void>
 }
 
+/** The heading of the list of steps that are taken back. */
+export const UNDO = 'Undo'
+
 interface Titled {
   id: string
   title: string
@@ -19,17 +22,31 @@ interface Titled {
 
 /** Returns a live list on a terminal, one plain line per step elsewhere. */
 export async function draw(output: Output, heading: string, steps: readonly Titled[]): Promise<Drawing> {
-  return output.drawn ? drawList(output, heading, steps) : drawLines(output, heading, steps)
+  return output.drawn ? drawList(output, heading, steps) : drawLines(heading, steps, linesOf(output))
 }
 
-function drawLines(output: Output, heading: string, steps: readonly Titled[]): Drawing {
+interface Lines {
+  say(text: string): void
+  complain(text: string): void
+}
+
+function linesOf(output: Output): Lines {
+  return { say: text => output.info(text), complain: text => output.error(text) }
+}
+
+/** Beside a live list the lines go into the log of the run, and to the terminal only at the level `debug`. */
+function logOf(output: Output): Lines {
+  return { say: text => output.debug(text), complain: text => output.debug(text) }
+}
+
+function drawLines(heading: string, steps: readonly Titled[], { say, complain }: Lines): Drawing {
   const title = (id: string) => steps.find(step => step.id === id)?.title ?? id
   return {
-    start: id => output.info(`${heading}: ${title(id)} …`),
-    progress: (_id, text) => output.info(`  ${text}`),
-    done: id => output.info(`${heading}: ${title(id)}: done`),
-    skip: (id, reason) => output.info(`${heading}: ${title(id)}: ${reason}`),
-    fail: (id, message) => output.error(`${heading}: ${title(id)}: FAILED: ${message}`),
+    start: id => say(`${heading}: ${title(id)} …`),
+    progress: (_id, text) => say(`  ${text}`),
+    done: id => say(`${heading}: ${title(id)}: done`),
+    skip: (id, reason) => say(`${heading}: ${title(id)}: ${reason}`),
+    fail: (id, message) => complain(`${heading}: ${title(id)}: FAILED: ${message}`),
     end: async () => undefined,
   }
 }
@@ -38,7 +55,8 @@ type Wrapper = ListrTaskWrapper<unknown, never, never>
 
 /** listr2 only draws: each of its tasks waits until the run loop says how the step went. */
 async function drawList(output: Output, heading: string, steps: readonly Titled[]): Promise<Drawing> {
-  const { Listr } = await import('listr2')
+  const { Listr, ListrLogger, ProcessOutput } = await import('listr2')
+  const log = drawLines(heading, steps, logOf(output))
   output.info(`${heading}:`)
   const rows = steps.map(step => ({
     step,
@@ -58,22 +76,39 @@ async function drawList(output: Output, heading: string, steps: readonly Titled[
       rendererOptions: { outputBar: 1 },
     }),
   )
+  // Left to itself it would draw on stdout, which is the result's.
+  const processOutput = new ProcessOutput(process.stderr, process.stderr, { leaveEmptyLine: false })
+  const rendererOptions = { collapseErrors: false, logger: new ListrLogger({ useIcons: true, processOutput }) }
   const list = new Listr(tasks, {
     registerSignalListeners: false,
-    exitOnError: true,
-    rendererOptions: { collapseErrors: false },
+    // An undo that fails does not end the undoing.
+    exitOnError: heading !== UNDO,
+    renderer: 'default',
+    rendererOptions,
+    fallbackRenderer: 'default',
+    fallbackRendererOptions: rendererOptions,
   })
   const ended = list.run().catch(() => undefined)
   const row = (id: string) => rows.find(candidate => candidate.step.id === id)
   return {
-    start: () => undefined,
+    start: log.start,
     progress: (id, text) => {
+      log.progress(id, text)
       const task = row(id)?.task
       if (task) task.output = output.clean(text)
     },
-    done: id => row(id)?.gate.open('done'),
-    skip: (id, reason) => row(id)?.gate.open({ skip: reason }),
-    fail: (id, message) => row(id)?.gate.open({ fail: message }),
+    done: id => {
+      log.done(id)
+      row(id)?.gate.open('done')
+    },
+    skip: (id, reason) => {
+      log.skip(id, reason)
+      row(id)?.gate.open({ skip: reason })
+    },
+    fail: (id, message) => {
+      log.fail(id, message)
+      row(id)?.gate.open({ fail: message })
+    },
     end: async () => {
       for (const open of rows) open.gate.open({ skip: 'not reached' })
       await ended

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, readFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { RefusedError } from '../errors.js'
+import { messageOf, RefusedError } from '../errors.js'
+import type { Step } from './step.js'
 
 /** The first line of a journal: what is needed to rebuild the run. Options never hold secrets. */
 export interface JournalHeader {
@@ -78,6 +79,8 @@ export class Journal {
   readonly path: string
   readonly #file: FileHandle
   readonly #notes: Map<string, string>
+  /** A write that failed may have left half a line. */
+  #torn = false
 
   private constructor(path: string, file: FileHandle, notes: ReadonlyMap<string, string>) {
     this.path = path
@@ -90,9 +93,14 @@ export class Journal {
     await mkdir(dir, { recursive: true, mode: 0o700 })
     const path = join(dir, `${header.runId}.jsonl`)
     const journal = new Journal(path, await open(path, 'ax', 0o600), new Map())
-    await journal.#append({ event: 'run', ...whoAmI(), ...header })
-    await syncDir(dir)
-    return journal
+    try {
+      await journal.#append({ event: 'run', ...whoAmI(), ...header })
+      await syncDir(dir)
+      return journal
+    } catch (error) {
+      await journal.close()
+      throw error
+    }
   }
 
   /** Goes on with the journal of a run that died. */
@@ -130,36 +138,87 @@ export class Journal {
     await this.#append({ event: 'end', end, exitCode, at: now() })
   }
 
+  /** Takes the journal out of the way of other runs, where it could not be written to the end. Needs no room. */
+  async setAside(): Promise<void> {
+    await rename(this.path, `${this.path}.incomplete`)
+  }
+
   async close(): Promise<void> {
     await this.#file.close()
   }
 
   async #append(event: JournalEvent): Promise<void> {
-    await this.#file.appendFile(`${JSON.stringify(event)}\n`)
-    await this.#file.datasync()
+    try {
+      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${JSON.stringify(event)}\n`)
+      await this.#file.datasync()
+      this.#torn = false
+    } catch (error) {
+      this.#torn = true
+      throw stateProblem(`The journal ${this.path} cannot be written.`, error)
+    }
   }
 }
 
-/** Returns the runs of a folder, oldest first. Journals that nobody can read are refused by name. */
+/**
+ * Returns the runs of a folder, oldest first.
+ *
+ * @throws RefusedError naming a journal that cannot be read.
+ */
 export async function listRuns(dir: string): Promise<RunRecord[]> {
-  const names = await readdir(dir).catch(() => [] as string[])
-  const journals = names.filter(name => name.endsWith('.jsonl')).sort()
-  const records = await Promise.all(journals.map(name => readRun(join(dir, name))))
+  const records = await Promise.all((await journalsOf(dir)).map(name => readRun(join(dir, name))))
   return records.filter(record => record !== undefined)
 }
 
+/** Returns the run with that id, or undefined. */
+export async function findRun(dir: string, runId: string): Promise<RunRecord | undefined> {
+  const names = await journalsOf(dir)
+  return names.includes(`${runId}.jsonl`) ? readRun(join(dir, `${runId}.jsonl`)) : undefined
+}
+
+/** An unfinished run holds up all others, so that it is among the newest. */
+const LOOKED_AT = 20
+
 /** Returns the run that has neither ended nor was undone, if there is one. */
 export async function unfinishedRun(dir: string): Promise<RunRecord | undefined> {
-  const runs = await listRuns(dir)
-  return runs.findLast(run => run.end === undefined || run.end.end === 'not-undone')
+  for (const name of (await journalsOf(dir)).reverse().slice(0, LOOKED_AT)) {
+    const record = await readRun(join(dir, name))
+    if (record && isUnfinished(record)) return record
+  }
+  return undefined
+}
+
+/** Whether the run died, or was left half undone. */
+export function isUnfinished({ end }: RunRecord): boolean {
+  return end === undefined || end.end === 'not-undone'
+}
+
+async function journalsOf(dir: string): Promise<string[]> {
+  const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw stateProblem(`The journals in ${dir} cannot be read.`, error)
+  })
+  return names.filter(name => name.endsWith('.jsonl')).sort()
 }
 
 async function readRun(path: string): Promise<RunRecord | undefined> {
-  const events = (await readFile(path, 'utf8')).split('\n').flatMap(parseEvent)
+  const text = await readFile(path, 'utf8').catch(error => {
+    throw stateProblem(`The journal ${path} cannot be read.`, error)
+  })
+  const events = text.split('\n').flatMap(parseEvent)
   const header = events[0]
   // Killed before the header was on disk: nothing had happened yet.
   if (header?.event !== 'run') return undefined
   return recordOf(header, events)
+}
+
+/** Returns the refusal of work whose journal or lock cannot be kept: a full disk, a folder of another user. */
+export function stateProblem(message: string, error: unknown): RefusedError {
+  return new RefusedError({
+    code: 'state-not-kept',
+    message,
+    cause: messageOf(error),
+    next: 'Make room on its disk, or give its folder to this user; XDG_STATE_HOME chooses another one.',
+  })
 }
 
 function recordOf(header: JournalHeader, events: readonly JournalEvent[]): RunRecord {
@@ -186,23 +245,38 @@ function parseEvent(line: string): JournalEvent[] {
   }
 }
 
-/** Refuses a resume by another version of the tool, or of steps that are no longer the same. */
-export function assertResumable(record: RunRecord, toolVersion: string, stepIds: readonly string[]): void {
-  if (record.header.toolVersion !== toolVersion) {
-    throw new RefusedError({
-      code: 'resume-other-version',
-      message: `Run ${record.header.runId} was started by mstdn-ops ${record.header.toolVersion}; this is ${toolVersion}.`,
-      next: `Install mstdn-ops ${record.header.toolVersion} and run \`mstdn-ops resume\` with it.`,
-    })
-  }
-  if (record.header.stepIds.join() !== stepIds.join()) {
-    throw new RefusedError({
-      code: 'resume-other-steps',
-      message: `Run ${record.header.runId} had other steps than would be taken now.`,
-      cause: `Then: ${record.header.stepIds.join(', ')}. Now: ${stepIds.join(', ')}.`,
-      next: 'Run `mstdn-ops resume --undo` to take back what was done.',
-    })
-  }
+/**
+ * Refuses a resume by another version of the tool, or of steps that are no longer the same. Taking back asks less: every
+ * step that was begun must be known.
+ */
+export function assertResumable(
+  record: RunRecord,
+  toolVersion: string,
+  steps: readonly Step[],
+  how: { undo?: boolean },
+): void {
+  const { header } = record
+  const ids = steps.map(step => step.id)
+  const unknown = [...record.steps.keys()].filter(id => !ids.includes(id))
+  if (how.undo ? unknown.length === 0 : header.toolVersion === toolVersion && header.stepIds.join() === ids.join())
+    return
+  if (header.toolVersion !== toolVersion) throw otherVersion(header, toolVersion)
+  throw new RefusedError({
+    code: 'resume-other-steps',
+    message: `Run ${header.runId} had other steps than would be taken now.`,
+    cause: `Then: ${header.stepIds.join(', ')}. Now: ${ids.join(', ')}.`,
+    next: how.undo
+      ? 'mstdn-ops resume --abandon (leaves things as they are)'
+      : 'mstdn-ops resume --undo (takes back what was done)',
+  })
+}
+
+function otherVersion({ runId, toolVersion: then }: JournalHeader, toolVersion: string): RefusedError {
+  return new RefusedError({
+    code: 'resume-other-version',
+    message: `Run ${runId} was started by mstdn-ops ${then}; this is ${toolVersion}.`,
+    next: `Install mstdn-ops ${then} and run \`mstdn-ops resume\` with it.`,
+  })
 }
 
 function whoAmI() {

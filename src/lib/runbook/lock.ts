@@ -1,10 +1,12 @@
 import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { LockedError } from '../errors.js'
+import type { PostgresConnector } from '../backends/backend.js'
+import { LockedError, messageOf, RefusedError } from '../errors.js'
 import type { LockHolder as SessionHolder } from '../postgres/lock.js'
 import { printableLine } from '../text.js'
 import type { Toolbox } from '../toolbox.js'
+import { stateProblem } from './journal.js'
 
 /** Who holds the lock of an instance. */
 export interface LockHolder {
@@ -30,13 +32,21 @@ export interface Lock {
  * @throws LockedError naming the holder.
  */
 export async function takeLock(toolbox: Toolbox, dir: string, run: { runId: string; command: string }): Promise<Lock> {
-  const file = await takeFileLock(toolbox, dir, run)
-  try {
-    const session = await takeSessionLock(toolbox, run)
-    return { release: async () => Promise.all([session?.release(), file.release()]).then(() => undefined) }
-  } catch (error) {
+  const file = await takeFileLock(toolbox, dir, run).catch(error => {
+    throw error instanceof LockedError ? error : stateProblem(`The lock in ${dir} cannot be taken.`, error)
+  })
+  const session = await takeSessionLock(toolbox, run).catch(async error => {
     await file.release()
     throw error
+  })
+  const release = () => Promise.all([session?.release(), file.release()])
+  // A lock that cannot be given back is one of a dead process soon, and taken over then.
+  return {
+    release: () =>
+      release().then(
+        noted => void noted,
+        error => toolbox.output.debug(messageOf(error)),
+      ),
   }
 }
 
@@ -51,7 +61,7 @@ async function takeFileLock(toolbox: Toolbox, dir: string, run: { runId: string;
   for (;;) {
     const last = await lastGeneration(dir)
     const holder = last === 0 ? undefined : await readHolder(lockPath(dir, last))
-    if (holder && !holder.released && (await isAlive(holder))) throw heldBy(holder)
+    if (holder && !holder.released && (await isAlive(holder))) throw heldBy(holder, lockPath(dir, last))
     if (!(await createExclusively(lockPath(dir, last + 1), mine))) continue
     if ((await lastGeneration(dir)) > last + 1) {
       await rm(lockPath(dir, last + 1), { force: true })
@@ -119,8 +129,10 @@ async function isAlive(holder: LockHolder): Promise<boolean> {
 /** Returns what tells this process from a later one of the same id; `gone` when there is none. Linux: /proc/PID/stat field 22. */
 async function processStart(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  if (stat !== undefined) return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 'unknown'
-  return existsBySignal(pid) ? 'unknown' : 'gone'
+  if (stat === undefined) return existsBySignal(pid) ? 'unknown' : 'gone'
+  const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  // A zombie has ended; nobody has asked for its exit code yet.
+  return 'ZX'.includes(state) ? 'gone' : (fields[18] ?? 'unknown')
 }
 
 function existsBySignal(pid: number): boolean {
@@ -139,13 +151,24 @@ function existsBySignal(pid: number): boolean {
 async function takeSessionLock(toolbox: Toolbox, run: { runId: string }): Promise<Lock | undefined> {
   const connector = toolbox.backend.postgres
   if (connector === undefined) return undefined
-  const { openLockSession } = await import('../postgres/lock.js')
   const applicationName = `mstdn-ops ${run.runId} ${userInfo().username}@${hostname()}`
-  const { database } = await connector.target()
-  const attempt = await openLockSession(connector, { key: database, applicationName })
+  const attempt = await lockInServer(toolbox, connector, applicationName)
   if (attempt === undefined) return undefined
   if (attempt.held) return { release: () => attempt.session.close() }
   throw heldElsewhere(attempt.holder)
+}
+
+/** A server that cannot be reached locks nobody out: the restart that is to bring it back must go on. */
+async function lockInServer(toolbox: Toolbox, connector: PostgresConnector, applicationName: string) {
+  const { openLockSession } = await import('../postgres/lock.js')
+  try {
+    const { database } = await connector.target()
+    return await openLockSession(connector, { key: database, applicationName })
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error
+    toolbox.output.info(`The lock holds on this machine only, for the database cannot be reached: ${error.message}.`)
+    return undefined
+  }
 }
 
 function heldElsewhere(holder: SessionHolder | undefined): LockedError {
@@ -160,11 +183,12 @@ function heldElsewhere(holder: SessionHolder | undefined): LockedError {
   })
 }
 
-function heldBy(holder: LockHolder): LockedError {
+function heldBy(holder: LockHolder, path: string): LockedError {
   const who = `run ${holder.runId} (${holder.command}) by ${holder.user} on ${holder.host}, process ${holder.pid}, since ${holder.since}`
+  const elsewhere = holder.host === hostname() ? '' : ` If ${holder.host} is no more, remove ${path}.`
   return new LockedError({
     code: 'locked',
     message: `Another run is under way: ${who}.`,
-    next: 'Wait until it has ended, then run the command again. `mstdn-ops runs` lists the runs.',
+    next: `Wait until it has ended, then run the command again. \`mstdn-ops runs\` lists the runs.${elsewhere}`,
   })
 }

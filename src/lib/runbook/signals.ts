@@ -1,45 +1,57 @@
 import type { Output } from '../output.js'
 
+/** The operator's Ctrl-C, or SIGTERM, as the reason to turn back. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted')
+  }
+}
+
 /** What the operator's interruptions ask for. */
 export interface Interruption {
-  /** The first Ctrl-C or SIGTERM: stop at the end of the step and undo. */
-  readonly stopped: boolean
-  /** The second: stop undoing as well. */
+  /** The second one: stop undoing as well. */
   readonly stopUndo: boolean
+  /** @throws Interrupted after the first Ctrl-C or SIGTERM: the run stops at the end of the step and undoes. */
   throwIfStopped(): void
+  /** From now on the run goes back: an interruption means something else. */
+  goingBack(): void
   stopWatching(): void
 }
 
 /**
  * Watches SIGINT and SIGTERM for the length of a run. A step that is under way is never cut off: the stop takes effect
- * at its end. SIGHUP (a lost ssh session) does not end a run, it goes on into its log.
+ * at its end; `show` puts a text beside it. SIGHUP (a lost ssh session) does not end a run, it goes on into its log.
  */
-export function watchSignals(output: Output): Interruption {
+export function watchSignals(output: Output, show: (text: string) => void): Interruption {
   let count = 0
+  let back = false
   const interrupt = () => {
     count += 1
-    if (count === 1)
-      output.warn('Interrupted: stopping at the end of this step, then undoing. Once more stops the undo.')
-    if (count === 2) output.warn('Interrupted again: the undo stops after this step. `mstdn-ops resume` goes on.')
+    const text = count === 2 ? STOPS_UNDO : back ? UNDOES_ALREADY : STOPS
+    if (count > 2) return
+    // While a list is drawn other lines wait for its end, so that the list itself must show it.
+    if (output.drawn) show(text)
+    output.warn(text)
   }
   const hangUp = () => output.debug('The terminal is gone (SIGHUP): the run goes on.')
-  process.on('SIGINT', interrupt)
-  process.on('SIGTERM', interrupt)
-  process.on('SIGHUP', hangUp)
+  const watched = { SIGINT: interrupt, SIGTERM: interrupt, SIGHUP: hangUp }
+  for (const [signal, act] of Object.entries(watched)) process.on(signal, act)
   return {
-    get stopped() {
-      return count > 0
-    },
     get stopUndo() {
       return count > 1
     },
     throwIfStopped() {
-      if (count > 0) throw new Error('interrupted')
+      if (count > 0) throw new Interrupted()
+    },
+    goingBack() {
+      back = true
     },
     stopWatching() {
-      process.off('SIGINT', interrupt)
-      process.off('SIGTERM', interrupt)
-      process.off('SIGHUP', hangUp)
+      for (const [signal, act] of Object.entries(watched)) process.off(signal, act)
     },
   }
 }
+
+const STOPS = 'Interrupted: stopping at the end of this step, then undoing. Once more stops the undo.'
+const UNDOES_ALREADY = 'Interrupted: what was done is being undone already. Once more stops the undo.'
+const STOPS_UNDO = 'Interrupted again: the undo stops after this step. `mstdn-ops resume` goes on.'

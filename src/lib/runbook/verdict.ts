@@ -1,0 +1,85 @@
+import {
+  InterruptedError,
+  messageOf,
+  NotUndoneError,
+  OperatorError,
+  OutcomeUnknownError,
+  UndoneError,
+} from '../errors.js'
+import type { RunEnd } from './journal.js'
+import { Interrupted } from './signals.js'
+import type { Step } from './step.js'
+
+/** A step that stands after the undo, wholly or in part. */
+export interface Left {
+  step: Step
+  why: string
+}
+
+/** What a run that did not succeed comes to. */
+export interface Ending {
+  runbook: string
+  runId: string
+  /** What made it turn back. */
+  cause: unknown
+  left: readonly Left[]
+  /** The journal does not know what was undone. */
+  journalFailed: boolean
+}
+
+/** Returns how the run is journalled: `not-undone` holds up every other run, the rest do not. */
+export function endOf({ cause, left }: Pick<Ending, 'cause' | 'left'>): RunEnd {
+  if (left.length > 0) return left.every(({ step }) => step.repeatable) ? 'left' : 'not-undone'
+  return cause instanceof Interrupted ? 'interrupted' : 'undone'
+}
+
+/** Returns the error that tells the operator what failed, what stands, and what to do next. */
+export function verdict(ending: Ending): OperatorError {
+  if (ending.left.length > 0) return leftError(ending)
+  if (ending.cause instanceof Interrupted) return interruptedError(ending)
+  const { code, message, cause, next } = partsOf(ending)
+  return new UndoneError({
+    code,
+    message,
+    cause: sentences(cause, 'What had been done was undone: things are as they were before.'),
+    next: next ?? `mstdn-ops runs:show ${ending.runId}`,
+  })
+}
+
+function leftError(ending: Ending): OperatorError {
+  const { code, message, cause, next } = partsOf(ending)
+  const list = ending.left.map(({ step, why }) => `${step.title} (${why})`).join('; ')
+  const goOn = endOf(ending) === 'left' ? 'Run the command again when the cause is gone.' : resumeText(ending)
+  const parts = { code, message, cause: sentences(cause, `Left as it is: ${list}.`), next: sentences(next, goOn) }
+  return ending.cause instanceof OutcomeUnknownError ? new OutcomeUnknownError(parts) : new NotUndoneError(parts)
+}
+
+function resumeText({ runId, journalFailed }: Ending): string {
+  if (journalFailed) return 'Make room for the journal, then: mstdn-ops resume --undo (takes back the rest)'
+  return `mstdn-ops resume (goes on with run ${runId}), mstdn-ops resume --undo (takes it back), or mstdn-ops resume --abandon`
+}
+
+function interruptedError({ runbook }: Ending): InterruptedError {
+  const message = `${runbook} was interrupted, and undone: things are as they were before.`
+  return new InterruptedError({ code: 'interrupted', message, next: 'Run the command again when it suits.' })
+}
+
+interface Parts {
+  code: string
+  message: string
+  cause: string | undefined
+  next: string | undefined
+}
+
+function partsOf({ runbook, cause }: Ending): Parts {
+  if (cause instanceof Interrupted) {
+    return { code: 'interrupted', message: `${runbook} was interrupted.`, cause: undefined, next: undefined }
+  }
+  const message = `${runbook} failed: ${messageOf(cause)}`
+  if (!(cause instanceof OperatorError)) return { code: 'step-failed', message, cause: undefined, next: undefined }
+  return { code: cause.code, message, cause: cause.why, next: cause.next }
+}
+
+function sentences(...parts: (string | undefined)[]): string {
+  return parts.filter(part => part !== undefined && part !== '').join('\n')
+}

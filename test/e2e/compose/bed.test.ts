@@ -2,6 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildImages, demoCounts, imageNames, people, type Stack, startStack, versions } from './bed/bed.js'
 import { finish } from './bed/process.js'
 
+/** The first start on a machine builds the images. */
+const imagesTimeout = 600_000
+
 const twoFactor = `SELECT otp_required_for_login, otp_secret, (SELECT count(*) FROM webauthn_credentials) FROM users WHERE id = ${people.alice}`
 const admin = (id: number) => `SELECT admin FROM users WHERE id = ${id}`
 
@@ -9,7 +12,7 @@ describe('2.4.5, by rake', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await startStack({ version: '2.4.5', variant: 'lean', running: 'servers' })
-  })
+  }, imagesTimeout)
   afterAll(() => stack?.stop())
 
   test('make_admin says who was not found, and exits 0', async () => {
@@ -44,7 +47,7 @@ describe('2.9.4, by tootctl', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await startStack({ version: '2.9.4' })
-  })
+  }, imagesTimeout)
   afterAll(() => stack?.stop())
 
   test('a role of the wrong name demotes, says OK and exits 0', async () => {
@@ -93,7 +96,7 @@ describe('4.3.8, lean', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await startStack({ version: '4.3.8', variant: 'lean', sidekiq: 'split' })
-  })
+  }, imagesTimeout)
   afterAll(() => stack?.stop())
 
   test('all services are healthy, streaming from an image of its own', async () => {
@@ -158,7 +161,7 @@ describe('every release after the other, on one database', () => {
   beforeAll(async () => {
     await buildImages()
     stack = await startStack({ version: '1.5.1', running: 'servers', environment: { OTP_SECRET: 'first' } })
-  })
+  }, imagesTimeout)
   afterAll(() => stack?.stop())
 
   const rails = (version: string, words: string[], env: Record<string, string> = {}) => {

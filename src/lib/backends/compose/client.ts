@@ -35,7 +35,16 @@ const STANDALONE: Invocation = {
  *
  * @throws RefusedError when there is none, or only version 1.
  */
-export async function findClient(runner: Runner): Promise<ComposeClient> {
+export function findClient(runner: Runner): Promise<ComposeClient> {
+  const found = FOUND.get(runner) ?? lookForClient(runner)
+  FOUND.set(runner, found)
+  return found
+}
+
+/** Asked once: detecting an instance and opening it would each ask otherwise. */
+const FOUND = new WeakMap<Runner, Promise<ComposeClient>>()
+
+async function lookForClient(runner: Runner): Promise<ComposeClient> {
   const plugin = versionIn(await attempt(runner, PLUGIN))
   if (plugin !== undefined && major(plugin) >= 2) return { plugin: true, version: plugin }
   const standalone = versionIn(await attempt(runner, STANDALONE))

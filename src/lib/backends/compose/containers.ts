@@ -13,6 +13,8 @@ export interface Container {
   id: string
   name: string
   service: string
+  /** The user that commands run as; empty means root. */
+  user: string
   image: string
   imageId: string
   status: string
@@ -23,6 +25,7 @@ export interface Container {
   restartCount: number
   exitCode: number
   env: ReadonlyMap<string, string>
+  entrypoint: readonly string[]
   /** Entry point and command: what the process is for. */
   command: readonly string[]
   healthCommand: string | undefined
@@ -53,12 +56,14 @@ function containerFrom(raw: Record<string, unknown>): Container {
     id: readText(raw.Id),
     name,
     service: labels['com.docker.compose.service'] ?? name,
+    user: readText(config.User),
     image: readText(config.Image),
     imageId: readText(raw.Image),
     createdAt: new Date(readText(raw.Created)),
     restartCount: Number(raw.RestartCount ?? 0),
     ...stateFrom(state),
     env: environmentFrom(texts(config.Env)),
+    entrypoint: texts(config.Entrypoint),
     command: [...texts(config.Entrypoint), ...texts(config.Cmd)],
     healthCommand: healthCommandFrom(toRecord(config.Healthcheck)),
     workdir: readText(config.WorkingDir) || '/',

@@ -1,6 +1,6 @@
 import type { Instance } from '../../instance.js'
 import type { Backend } from '../backend.js'
-import { DockerWords, findClient, readOrRefuse } from './client.js'
+import { DockerWords, findClient } from './client.js'
 import { ComposeConfig } from './config.js'
 import type { Container } from './containers.js'
 import { ComposeFiles } from './files.js'
@@ -42,12 +42,14 @@ export async function composeBackend(options: ComposeOptions, parts: ComposePart
     redis.forget()
   }
   const config = new ComposeConfig(stack, changed)
-  const service = await learn(stack, [postgres, redis])
+  const { service, problem } = await learn(stack, [postgres, redis])
   return {
     kind: 'compose',
     title: `compose project ${stack.project.name} in ${stack.project.identity.dir}`,
     name: stack.project.name,
-    preflight: () => preflight(stack),
+    preflight: async () => {
+      if (problem !== undefined) throw problem
+    },
     oneOff: new ComposeOneOff(stack, service),
     processes: new ComposeProcesses(stack, changed),
     releases: new ComposeReleases(stack),
@@ -65,20 +67,17 @@ interface Place {
   locate(known: readonly Container[]): Promise<unknown>
 }
 
-/** Learns the names that are shown to the operator; what cannot be learnt is refused where it is needed. */
-async function learn(stack: Stack, places: readonly Place[]): Promise<string | undefined> {
+/**
+ * Lists the containers, which shows that the engine answers, and learns the names that are shown to the operator. What
+ * is wrong with the project is kept for the preflight; what cannot be located is refused where it is needed.
+ */
+async function learn(stack: Stack, places: readonly Place[]): Promise<{ service?: string; problem?: unknown }> {
   const containers = await stack.containers()
-  const service = await stack.appService(containers).catch(() => undefined)
-  if (service !== undefined) for (const place of places) await place.locate(containers).catch(() => undefined)
-  return service
-}
-
-async function preflight(stack: Stack): Promise<void> {
-  const { project, parts } = stack
-  await readOrRefuse(
-    parts.runner,
-    project.docker(['version', '--format', '{{.Server.Version}}'], { timeoutMs: 20_000 }),
-    'Asking the engine',
-  )
-  await stack.appService()
+  try {
+    const service = await stack.appService(containers)
+    for (const place of places) await place.locate(containers).catch(() => undefined)
+    return { service }
+  } catch (problem) {
+    return { problem }
+  }
 }

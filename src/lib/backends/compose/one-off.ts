@@ -45,13 +45,23 @@ export class ComposeOneOff implements OneOff {
   async #short(command: AppCommand): Promise<AppOutcome> {
     const { parts, project } = this.#stack
     const nonce = `mstdn-ops-${(parts.nonce ?? randomNonce)()}`
-    const container = command.fresh ? undefined : await this.#stack.appContainer()
+    const running = command.fresh ? undefined : await this.#stack.appContainer()
+    const container = running && !dropsRights(running) ? running : undefined
     const invocation = container
       ? execInvocation(project, container, command, nonce)
       : runInvocation(project, this.#service, command, nonce)
     const outcome: Outcome = await parts.runner.run({ ...invocation, byHand: this.byHand(command) }, command.onLine)
     return outcome.planned ? outcome : believed(outcome, nonce, shellLine(command.argv.slice(0, 3)), command.effect)
   }
+}
+
+/**
+ * Whether the image's entry point goes from root to the app's user by itself (Mastodon 1.4–2.2, docker_entrypoint.sh):
+ * `docker exec` goes past it, and files made as root would stay out of the app's reach.
+ */
+export function dropsRights(container: Container): boolean {
+  const isRoot = ['', 'root', '0'].includes(container.user)
+  return isRoot && container.entrypoint.some(word => /entrypoint/.test(word))
 }
 
 /** `docker exec` rather than `compose exec`: it costs a fifth of the time and needs no project files. */

@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
+import { shellLine } from '../../text.js'
 import type { PostgresConnector, PostgresTarget } from '../backend.js'
 import type { Container } from './containers.js'
 import { type AppEnvironment, containerAt, Reach, type ServerAddress } from './reach.js'
 import type { Stack } from './stack.js'
-import { decoded, parsedUrl } from './urls.js'
+import { decoded, serverUrl } from './urls.js'
 
 /** The app's database as its variables name it. */
 export interface PostgresServer extends PostgresTarget {
@@ -16,7 +17,7 @@ const PORT = 5432
 
 /** DATABASE_URL wins over DB_*; the defaults are those of config/database.yml (all versions, production). */
 export function postgresServerOf(env: ReadonlyMap<string, string>): PostgresServer {
-  const url = parsedUrl(env.get('DATABASE_URL') ?? '')
+  const url = serverUrl(env, 'DATABASE_URL')
   if (url) return serverOfUrl(url)
   const password = env.get('DB_PASS') || undefined
   return {
@@ -78,8 +79,8 @@ export class ComposePostgres implements PostgresConnector {
   }
 
   async target(): Promise<PostgresTarget> {
-    const { address: _address, ...target } = this.#server ?? (await this.locate())
-    return target
+    const { address, ...target } = this.#server ?? (await this.locate())
+    return { ...target, ...serverName(target.tls, address) }
   }
 
   async openStream(): Promise<Duplex> {
@@ -93,9 +94,9 @@ export class ComposePostgres implements PostgresConnector {
     const server = await this.locate()
     const containers = await this.#stack.containers()
     const own = containerAt(containers, server.address)
-    const seat = own ?? containers.find(container => container.status === 'running' && /postg/.test(container.image))
+    const seat = psqlSeat(containers, own)
     if (seat === undefined) throw noPsql(this.where)
-    const reach = own ? { host: '127.0.0.1', port: portOf(server.address) } : server.address
+    const reach = seat === own ? { host: '127.0.0.1', port: portOf(server.address) } : server.address
     const words = ['psql', ...connectionFlags(reach), '-U', server.user, '-d', database, ...args]
     return this.#stack.project.docker(
       ['exec', this.#tty, ...secretFlag(server.password, 'PGPASSWORD'), seat.name, ...words],
@@ -122,9 +123,16 @@ export class ComposePostgres implements PostgresConnector {
   }
 
   #line(database: string, args: readonly string[]): string {
-    const words = ['psql', '-U', this.#server?.user ?? 'postgres', '-d', database, ...args]
-    return this.#stack.project.byHand(['exec', this.#service ?? 'db', ...words])
+    const words = ['-U', this.#server?.user ?? 'postgres', '-d', database, ...args]
+    const outside = this.#service === undefined && this.#server !== undefined
+    if (outside && this.#server) return shellLine(['psql', ...connectionFlags(this.#server.address), ...words])
+    return this.#stack.project.byHand(['exec', this.#service ?? 'db', 'psql', ...words])
   }
+}
+
+/** A certificate is checked against the server's name, also when the stream leads there by another way. */
+export function serverName(tls: PostgresTarget['tls'], address: ServerAddress): { host?: string } {
+  return tls === 'verify' && 'host' in address ? { host: address.host } : {}
 }
 
 /** The value travels by the client's environment: `-e NAME` without a value takes it from there. */
@@ -135,6 +143,13 @@ export function secretFlag(secret: string | undefined, name: string): string[] {
 function connectionFlags(address: ServerAddress): string[] {
   if ('socket' in address) return ['-h', address.socket.replace(/\/[^/]*$/, '')]
   return ['-h', address.host, '-p', String(address.port)]
+}
+
+/** The server's own container, unless it is a pooler beside a container that has psql for certain. */
+function psqlSeat(containers: readonly Container[], own: Container | undefined): Container | undefined {
+  const isPostgres = (container: Container) => /postg/.test(container.image)
+  if (own && isPostgres(own)) return own
+  return containers.find(container => container.status === 'running' && isPostgres(container)) ?? own
 }
 
 function portOf(address: ServerAddress): number {

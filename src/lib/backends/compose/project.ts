@@ -113,9 +113,10 @@ export async function findProject(
   known?: readonly LabelledProject[],
 ): Promise<ComposeProject> {
   const dir = realFolder(options.projectDir ?? process.cwd())
-  const wanted = options.projectName ?? nonEmpty(process.env.COMPOSE_PROJECT_NAME)
+  const inShell = nonEmpty(process.env.COMPOSE_PROJECT_NAME)
+  const wanted = options.projectName ?? inShell
   const labelled = known ?? (await labelledProjects(words, runner))
-  const running = chooseLabelled(labelled, dir, wanted)
+  const running = chooseLabelled(labelled, dir, options.projectName, inShell)
   if (running) return new ComposeProject(identityOfLabels(running, options, dir), words)
   return configuredProject(options, { dir, wanted }, words, runner)
 }
@@ -156,17 +157,28 @@ function listed(text: string): string[] {
   return text.split(',').filter(part => part !== '')
 }
 
-/** Returns the labelled project that is meant, or undefined when none is. */
+/**
+ * Returns the labelled project that is meant, or undefined when none is.
+ *
+ * `named` is the operator's word for this instance. COMPOSE_PROJECT_NAME of the shell (`inShell`) may mean another one:
+ * it decides among the projects of the folder, or where the folder has none.
+ */
 export function chooseLabelled(
   projects: readonly LabelledProject[],
   dir: string,
-  wanted?: string,
+  named?: string,
+  inShell?: string,
 ): LabelledProject | undefined {
-  if (wanted !== undefined) return projects.find(project => project.name === wanted)
+  if (named !== undefined) return projects.find(project => project.name === named)
   const inFolder = projects.filter(project => project.workingDir !== '' && realFolder(project.workingDir) === dir)
-  const candidates = inFolder.length > 1 ? inFolder.filter(project => project.hasMastodon) : inFolder
+  if (inFolder.length === 0) return projects.find(project => project.name === inShell)
+  return inFolder.find(project => project.name === inShell) ?? onlyMastodon(inFolder, dir)
+}
+
+function onlyMastodon(projects: readonly LabelledProject[], dir: string): LabelledProject | undefined {
+  const candidates = projects.length > 1 ? projects.filter(project => project.hasMastodon) : projects
   if (candidates.length > 1) throw severalProjects(candidates, dir)
-  return candidates[0] ?? inFolder[0]
+  return candidates[0] ?? projects[0]
 }
 
 function severalProjects(projects: readonly LabelledProject[], dir: string): RefusedError {

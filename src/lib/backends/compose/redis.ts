@@ -1,12 +1,13 @@
 import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
+import { shellLine } from '../../text.js'
 import type { RedisConnector, RedisTarget } from '../backend.js'
 import type { Container } from './containers.js'
-import { secretFlag, shown } from './postgres.js'
+import { secretFlag, serverName, shown } from './postgres.js'
 import { type AppEnvironment, containerAt, Reach, type ServerAddress } from './reach.js'
 import type { Stack } from './stack.js'
-import { decoded, parsedUrl } from './urls.js'
+import { decoded, serverUrl } from './urls.js'
 
 /** The app's Redis as its variables name it. */
 export interface RedisServer extends RedisTarget {
@@ -19,7 +20,7 @@ const PORT = 6379
 export function redisServerOf(env: ReadonlyMap<string, string>): RedisServer {
   const namespace = env.get('REDIS_NAMESPACE') || undefined
   const prefix = namespace === undefined ? '' : `${namespace}:`
-  const url = parsedUrl(env.get('REDIS_URL') ?? '')
+  const url = serverUrl(env, 'REDIS_URL')
   if (url) return { ...serverOfUrl(url), prefix }
   const password = env.get('REDIS_PASSWORD') || undefined
   return {
@@ -70,8 +71,8 @@ export class ComposeRedis implements RedisConnector {
   }
 
   async target(): Promise<RedisTarget> {
-    const { address: _address, ...target } = this.#server ?? (await this.locate())
-    return target
+    const { address, ...target } = this.#server ?? (await this.locate())
+    return { ...target, ...serverName(target.tls, address) }
   }
 
   async openStream(): Promise<Duplex> {
@@ -105,6 +106,10 @@ export class ComposeRedis implements RedisConnector {
   }
 
   byHand(args: readonly string[]): string {
+    const address = this.#server?.address
+    if (this.#service === undefined && address && 'host' in address) {
+      return shellLine(['redis-cli', '-h', address.host, '-p', String(address.port), ...args])
+    }
     return this.#stack.project.byHand(['exec', this.#service ?? 'redis', 'redis-cli', ...args])
   }
 

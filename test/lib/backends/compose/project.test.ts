@@ -116,7 +116,14 @@ describe('choosing among the projects of an engine', () => {
     expect(() => chooseLabelled(two, dir)).toThrow(
       expect.objectContaining({ code: 'several-projects', why: 'They are a, b.' }),
     )
-    expect(chooseLabelled(two, dir, 'b')?.name).toBe('b')
+    expect(chooseLabelled(two, dir, undefined, 'b')?.name).toBe('b')
+  })
+
+  test('COMPOSE_PROJECT_NAME of the shell never leads away from a folder that has a project', () => {
+    const projects = projectsFrom([line('town', dir), line('other', '/elsewhere')].join('\n'))
+    expect(chooseLabelled(projects, dir, undefined, 'other')?.name).toBe('town')
+    expect(chooseLabelled(projects, '/srv/nothing', undefined, 'other')?.name).toBe('other')
+    expect(chooseLabelled(projects, dir, 'other')?.name).toBe('other')
   })
 
   test('the longest list of files wins: it holds the override', () => {

@@ -59,6 +59,9 @@ export interface Shape {
   health?: string
   env?: Record<string, string>
   number?: number
+  created?: string
+  user?: string
+  entrypoint?: string[]
   restartCount?: number
   mounts?: { Type: string; Name?: string; Source?: string; Destination: string }[]
   workdir?: string
@@ -72,8 +75,8 @@ export function inspected(shape: Shape): Record<string, unknown> {
   return {
     Id: `${service}${number}`.padEnd(64, '0'),
     Name: `/town-${service}-${number}`,
-    Created: '2026-01-01T00:00:00Z',
-    Image: `sha256:${service}`,
+    Created: shape.created ?? '2026-01-01T00:00:00Z',
+    Image: `id of ${shape.image ?? APP_IMAGE}`,
     RestartCount: shape.restartCount ?? 0,
     State: {
       Status: status,
@@ -82,6 +85,8 @@ export function inspected(shape: Shape): Record<string, unknown> {
       ...(health === 'none' ? {} : { Health: { Status: health } }),
     },
     Config: {
+      User: shape.user ?? 'mastodon',
+      Entrypoint: shape.entrypoint ?? ['/usr/bin/tini', '--'],
       Image: shape.image ?? APP_IMAGE,
       Cmd: (shape.command ?? 'bundle exec puma').split(' '),
       Env: Object.entries(shape.env ?? {}).map(([name, value]) => `${name}=${value}`),

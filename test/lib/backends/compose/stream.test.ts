@@ -1,0 +1,76 @@
+import { PassThrough } from 'node:stream'
+import { expect, test } from 'vitest'
+import { ChannelStream } from '../../../../src/lib/backends/compose/stream.js'
+import type { Channel } from '../../../../src/lib/runner.js'
+
+/** A relay's process whose end the test decides. */
+function relay() {
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
+  const killed: string[] = []
+  let end: (code: number) => void = () => undefined
+  const ended = new Promise<number>(resolve => {
+    end = resolve
+  })
+  const channel: Channel = { ...streams, ended, kill: (signal = 'SIGTERM') => killed.push(signal) }
+  return { ...streams, killed, end, stream: new ChannelStream(channel, 'PostgreSQL in service db') }
+}
+
+function failureOf(stream: ChannelStream): Promise<Error & { why?: string }> {
+  return new Promise(resolve => stream.once('error', resolve))
+}
+
+test('bytes go both ways unchanged', async () => {
+  const { stdin, stdout, stream } = relay()
+  const all = Buffer.from(Array.from({ length: 256 }, (_, at) => at))
+  stream.write(all)
+  stdout.write(all)
+  const [there, back] = await Promise.all([stdin, stream].map(one => new Promise(resolve => one.once('data', resolve))))
+  expect([there, back]).toEqual([all, all])
+})
+
+test('it is connected from the start', async () => {
+  const { stream } = relay()
+  expect(stream.connecting).toBe(false)
+  await new Promise(resolve => stream.connect().once('connect', resolve))
+})
+
+test('the engine’s complaint on standard output is no answer of the server', async () => {
+  const { stdout, stream } = relay()
+  const failure = failureOf(stream)
+  stdout.write('OCI runtime exec failed: exec: "bash": executable file not found in $PATH: unknown')
+  expect(await failure).toMatchObject({ code: 'no-connection', message: 'No connection to PostgreSQL in service db.' })
+})
+
+test('a relay that ends before any answer says why', async () => {
+  const { stderr, end, stream } = relay()
+  const failure = failureOf(stream)
+  stderr.write('bash: connect: Connection refused\n')
+  setImmediate(() => end(1))
+  expect((await failure).why).toBe('bash: connect: Connection refused')
+})
+
+test('a relay that ends in the middle is a lost connection', async () => {
+  const { stdout, end, stream } = relay()
+  const failure = failureOf(stream)
+  stream.once('data', () => end(137))
+  stdout.write('S')
+  expect(await failure).toMatchObject({ code: 'ECONNRESET' })
+})
+
+test('our own end is no failure, and closes the relay’s input', async () => {
+  const { stdin, end, stream } = relay()
+  stream.resume()
+  stream.end('X')
+  stdin.resume()
+  await new Promise(resolve => stdin.once('end', resolve))
+  end(143)
+  await new Promise(resolve => stream.once('close', resolve))
+  expect(stream.errored).toBeNull()
+})
+
+test('giving up ends the client process at once', async () => {
+  const { killed, stream } = relay()
+  stream.destroy()
+  await new Promise(resolve => stream.once('close', resolve))
+  expect(killed).toEqual(['SIGKILL'])
+})

@@ -16,7 +16,10 @@ export default class JobsRetry extends ChangeCommand<RetryResult> {
   }
 
   protected override achieved({ moved, unreadable }: RetryResult): string {
-    const head = moved === 0 ? 'No job waits for another attempt.' : `${plural(moved, 'job')} moved to their queues.`
+    const head =
+      moved === 0
+        ? 'No job waits for another attempt.'
+        : `${plural(moved, 'job')} moved to ${moved === 1 ? 'its queue' : 'their queues'}.`
     return unreadable === 0
       ? head
       : `${head}\n${plural(unreadable, 'entry is', 'entries are')} no job and stay where they are.`

@@ -4,7 +4,6 @@ import { type OperationResult, withSaid } from '../../lib/runbooks/content/app-o
 import { refreshMedia, validRefresh } from '../../lib/runbooks/content/media.js'
 
 const sources = ['account', 'domain', 'status']
-const others = (name: string) => ({ exclusive: sources.filter(source => source !== name) })
 
 export default class MediaRefresh extends ChangeCommand<OperationResult> {
   static override summary = 'Fetch media of other servers again.'
@@ -13,9 +12,9 @@ export default class MediaRefresh extends ChangeCommand<OperationResult> {
     '<%= config.bin %> <%= command.id %> --domain example.com --days 7',
   ]
   static override flags = {
-    account: Flags.string({ ...others('account'), exactlyOne: sources, summary: 'Of this account.' }),
-    domain: Flags.string({ ...others('domain'), summary: 'Of all accounts of this domain.' }),
-    status: Flags.string({ ...others('status'), helpValue: 'ID', summary: 'Of the post with this number here.' }),
+    account: Flags.string({ exactlyOne: sources, summary: 'Of this account.' }),
+    domain: Flags.string({ summary: 'Of all accounts of this domain.' }),
+    status: Flags.string({ helpValue: 'ID', summary: 'Of the post with this number here.' }),
     force: Flags.boolean({ summary: 'Also those that are there already (Mastodon 3.0.1).' }),
     days: Flags.integer({ min: 1, max: 36_500, summary: 'Of posts of the last days only (Mastodon 4.0).' }),
   }

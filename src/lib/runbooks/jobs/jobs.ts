@@ -40,7 +40,10 @@ export const retryJobs: Runbook<RetryOptions, RetryResult> = {
 function retryStep(limit: number | undefined): Step {
   return {
     id: 'retry',
-    title: limit === undefined ? 'Retry all failed jobs now' : `Retry the next ${plural(limit, 'failed job')} now`,
+    title:
+      limit === undefined
+        ? 'Retry all failed jobs now'
+        : `Retry the next ${limit === 1 ? 'failed job' : plural(limit, 'failed job')} now`,
     effect: 'write',
     repeatable: true,
     needed: async ({ toolbox }) => {

@@ -1,0 +1,213 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type CliResult, cleanEnvironment, cli, root } from '../../support/cli.js'
+import { type Stack, startStack } from './bed/bed.js'
+import { start } from './started.js'
+
+/** Each test goes on where the one before it ended: one database on its way from nothing to the whole schema. */
+describe('4.3.8, an empty database', () => {
+  const state = mkdtempSync(join(tmpdir(), 'mstdn-ops-state-'))
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ version: '4.3.8', running: 'servers', migrate: false })
+  })
+  afterAll(async () => {
+    await stack?.stop()
+    rmSync(state, { recursive: true, force: true })
+  })
+
+  const ops = (...words: string[]): Promise<CliResult> =>
+    cli([...words, '-C', stack.projectDir], { env: { XDG_STATE_HOME: state } })
+  const json = async (...words: string[]) => JSON.parse((await ops(...words, '--json')).stdout)
+  const applied = async () =>
+    (await stack.psql("SELECT to_regclass('schema_migrations') IS NOT NULL")) === 't'
+      ? (await stack.psql('SELECT version FROM schema_migrations ORDER BY version')).split('\n').filter(Boolean)
+      : []
+  const files = async (folder: string) =>
+    (await stack.oneOff(['ls', folder])).stdout.split('\n').flatMap(name => name.match(/^\d{14}/) ?? [])
+  const oneOffs = async () => (await stack.containers()).filter(container => container.oneOff)
+  let pre: string[]
+  let post: string[]
+
+  test('post-deployment migrations are refused while others are pending', async () => {
+    pre = await files('db/migrate')
+    post = await files('db/post_migrate')
+    const { exitCode, stderr } = await ops('db:migrate', '--phase', 'post')
+    expect({ exitCode, applied: await applied() }).toEqual({ exitCode: 3, applied: [] })
+    expect(stderr).toContain(`${pre.length} migrations must run before`)
+  })
+
+  test('seeding needs the whole schema', async () => {
+    const { exitCode, stderr } = await ops('db:seed')
+    expect(exitCode).toBe(3)
+    expect(stderr).toContain('Next: mstdn-ops db:migrate')
+  })
+
+  test('a dry run shows the command and changes nothing', async () => {
+    const { stdout, exitCode } = await ops('db:migrate', '--phase', 'pre', '--dry-run')
+    expect({ exitCode, applied: await applied(), left: await oneOffs() }).toEqual({
+      exitCode: 0,
+      applied: [],
+      left: [],
+    })
+    expect(stdout).toContain('-e SKIP_POST_DEPLOYMENT_MIGRATIONS=true web bundle exec rails db:migrate')
+    expect(stdout).toContain('Point of no return')
+  })
+
+  test('when the first migration fails, nothing was done', async () => {
+    await stack.faults({ STANDIN_FAIL_MIGRATION: pre[0] ?? '' })
+    const { exitCode, stderr } = await ops('db:migrate', '--phase', 'pre')
+    expect({ exitCode, applied: await applied(), left: await oneOffs() }).toEqual({
+      exitCode: 4,
+      applied: [],
+      left: [],
+    })
+    expect(stderr).toContain('fails as it was asked to')
+    expect(stderr).toContain(`${pre[0]} first`)
+  })
+
+  test('when it is killed in the middle, undo waits for the end and says what is left', async () => {
+    await stack.faults({ STANDIN_SLEEP_MIGRATION: `${pre[0]}:6` })
+    await killed(['db:migrate', '--phase', 'pre'])
+    const undo = await ops('resume', '--undo')
+    expect(undo.exitCode).toBe(5)
+    expect(undo.stderr).toContain(`${pre.length} migrations were applied and cannot be taken back`)
+    expect({ applied: await applied(), left: await oneOffs() }).toEqual({ applied: pre, left: [] })
+    const forward = await ops('resume')
+    expect(forward.stdout).toContain(`${pre.length} migrations applied.`)
+    expect(forward.exitCode).toBe(0)
+  })
+
+  test('the post-deployment migrations wait until they are asked for', async () => {
+    const { stdout } = await ops('db:migrate', '--phase', 'pre')
+    expect(stdout).toContain('Nothing was pending before the post-deployment migrations.')
+    expect(stdout).toContain('mstdn-ops db:migrate --phase post')
+  })
+
+  test('a failure in the middle says what was applied, holds up other changes, and is resumed', async () => {
+    await stack.faults({ STANDIN_FAIL_MIGRATION: post[2] ?? '' })
+    const failed = await ops('db:migrate', '--phase', 'post')
+    expect({ exitCode: failed.exitCode, applied: (await applied()).length }).toEqual({
+      exitCode: 5,
+      applied: pre.length + 2,
+    })
+    expect(failed.stderr).toContain(`2 migrations were applied and cannot be taken back: ${post[0]}, ${post[1]}`)
+    expect((await ops('cache:clear')).exitCode).toBe(3)
+    await stack.faults({})
+    const resumed = await ops('resume', '--json')
+    expect(JSON.parse(resumed.stdout).result).toEqual({ phase: 'post', applied: post, waiting: 0 })
+    expect(await applied()).toEqual([...pre, ...post].sort())
+  })
+
+  test('killed, it goes on, and resume finds it again instead of starting a second one', async () => {
+    const last = post.at(-1) ?? ''
+    await stack.psql(`DELETE FROM schema_migrations WHERE version = '${last}'`)
+    await stack.faults({ STANDIN_SLEEP_MIGRATION: `${last}:6` })
+    await killed(['db:migrate'])
+    const [running] = await oneOffs()
+    expect(running?.state).toBe('running')
+    const resumed = await ops('resume', '--json')
+    expect(JSON.parse(resumed.stdout).result).toEqual({ phase: 'all', applied: [last], waiting: 0 })
+    expect(await oneOffs()).toEqual([])
+    await stack.faults({})
+  })
+
+  test('a second time there is nothing to do', async () => {
+    expect(await json('db:migrate')).toMatchObject({ changes: [], byHand: [], result: { applied: [], waiting: 0 } })
+  })
+
+  test('seeding makes what is missing, and is believed when it is there', async () => {
+    const first = await json('db:seed')
+    expect(first.result.made).toContain('the web application')
+    expect(await stack.psql('SELECT count(*) FROM oauth_applications WHERE superapp')).toBe('1')
+    expect(await json('db:seed')).toMatchObject({ changes: [], steps: [{ state: 'skipped' }] })
+  })
+
+  test('a reading statement is printed as a table, and as JSON', async () => {
+    const { stdout } = await ops('db:psql', '-c', "SELECT 1 AS one, 'x' AS name, NULL AS nothing")
+    expect(stdout).toBe('one  name  nothing\n1    x\n(1 row)\n')
+    expect(await json('db:psql', '-c', 'SELECT 1 AS one')).toEqual({ rows: [{ one: 1 }], exitCode: 0 })
+  })
+
+  test.each([
+    'DELETE FROM accounts',
+    'WITH gone AS (DELETE FROM accounts RETURNING 1) SELECT * FROM gone',
+    '/* SELECT */ DROP TABLE accounts',
+    "SELECT setval('accounts_id_seq', 1)",
+    "COPY accounts TO PROGRAM 'touch /tmp/mstdn-ops-was-here'",
+  ])('a writing statement is not sent without --write: %s', async sql => {
+    const before = await stack.psql('SELECT count(*) FROM accounts')
+    const { exitCode, stderr } = await ops('db:psql', '-c', sql)
+    expect({ exitCode, count: await stack.psql('SELECT count(*) FROM accounts') }).toEqual({
+      exitCode: 3,
+      count: before,
+    })
+    expect(stderr).toContain('--write')
+  })
+
+  test('several statements at once are refused by the server', async () => {
+    expect((await ops('db:psql', '-c', 'SELECT 1; DROP TABLE accounts')).exitCode).not.toBe(0)
+    expect(await stack.psql("SELECT to_regclass('accounts')")).toBe('accounts')
+  })
+
+  test('a writing statement is carried out with --write, and recorded; in a dry run only shown', async () => {
+    const sql = "INSERT INTO settings (var, value) VALUES ('made_by_hand', '--- 1')"
+    const dry = await ops('db:psql', '--write', '-c', sql, '--dry-run')
+    const count = () => stack.psql("SELECT count(*) FROM settings WHERE var = 'made_by_hand'")
+    expect({ dry: dry.stdout.includes(sql), count: await count() }).toEqual({ dry: true, count: '0' })
+    const done = await json('db:psql', '--write', '-c', sql)
+    expect({ reply: done.result.reply, changes: done.changes, count: await count() }).toEqual({
+      ...{ reply: '1 row', changes: [sql], count: '1' },
+    })
+  })
+
+  test('a statement that fails changed nothing', async () => {
+    const { exitCode, stderr } = await ops('db:psql', '--write', '-c', 'INSERT INTO nowhere VALUES (1)')
+    expect(exitCode).toBe(4)
+    expect(stderr).toContain('relation "nowhere" does not exist')
+  })
+
+  test('psql itself needs a terminal', async () => {
+    const { exitCode, stderr } = await ops('db:psql')
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('mstdn-ops db:psql -c')
+  })
+
+  test('Redis: reading is sent at once, writing needs --write', async () => {
+    const at = ['-C', stack.projectDir]
+    expect((await cli(['redis:cli', ...at, '--', 'PING'])).stdout).toBe('PONG\n')
+    expect((await cli(['redis:cli', ...at, '--', 'SET', 'a', 'b'])).exitCode).toBe(3)
+    const written = await cli(['redis:cli', '--write', ...at, '--', 'RPUSH', 'list', 'a b', 'c'])
+    expect(written.stdout).toContain("docker compose exec redis redis-cli RPUSH list 'a b' c")
+    expect((await cli(['redis:cli', ...at, '--', 'LRANGE', 'list', '0', '-1'])).stdout).toBe('1) a b\n2) c\n')
+    expect((await cli(['redis:cli', ...at])).exitCode).toBe(2)
+  })
+
+  /** Kills the command once the migration is under way, and leaves its container to itself. */
+  async function killed(words: readonly string[]): Promise<void> {
+    const child = start(root, [...words, '-C', stack.projectDir], { ...cleanEnvironment(), XDG_STATE_HOME: state })
+    const asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()"
+    while ((await stack.psql(asleep)) === '0') await pause(100)
+    child.kill('SIGKILL')
+    await child.ended
+  }
+})
+
+describe('2.9.4, with its first rows', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ version: '2.9.4', running: 'servers' })
+  })
+  afterAll(() => stack?.stop())
+
+  test('a second seed is refused, for it would make the web application twice', async () => {
+    const { exitCode, stderr } = await cli(['db:seed', '-C', stack.projectDir])
+    expect({ exitCode, count: await stack.psql('SELECT count(*) FROM oauth_applications') }).toEqual({
+      ...{ exitCode: 3, count: '1' },
+    })
+    expect(stderr).toContain('was seeded before')
+  })
+})

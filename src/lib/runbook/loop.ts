@@ -111,7 +111,8 @@ export class RunLoop {
 
   /** After the last step an interruption undoes only what can be undone wholly; otherwise the work stands, finished. */
   #canGoBack(): boolean {
-    return this.#pushed.every(step => step.undo !== undefined || step.effect === 'read')
+    const undoable = (step: Step) => step.undo !== undefined && step.irreversible === undefined
+    return this.#pushed.every(step => step.effect === 'read' || undoable(step))
   }
 
   async #take(step: Step, before: StepState | undefined, drawing: Drawing): Promise<void> {

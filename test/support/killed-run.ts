@@ -21,8 +21,8 @@ export interface KilledRun {
   /** The value of `config:set`, which options must not hold. */
   value?: string
   mode: 'run' | 'resume' | 'undo'
-  /** `SIGKILL` there; to the end where absent. */
-  stop?: { step: string; boundary: Parameters<BoundaryObserver>[1] }
+  /** `SIGKILL` there, or an error thrown; to the end where absent. */
+  stop?: { step: string; boundary: Parameters<BoundaryObserver>[1]; by?: 'failure' }
 }
 
 export interface KilledEnd {
@@ -76,7 +76,7 @@ async function toolboxOf({ scripted, project }: KilledRun): Promise<Toolbox> {
 
 async function carryOut(toolbox: Toolbox, run: KilledRun): Promise<void> {
   const runbook = await runbookOf(run)
-  const extra = run.stop === undefined ? {} : { observer: killAt(run.stop) }
+  const extra = run.stop === undefined ? {} : { observer: stopAt(run.stop) }
   if (run.mode === 'run') {
     await runRunbook(toolbox, runbook, run.options, extra)
     return
@@ -93,9 +93,11 @@ async function runbookOf(run: KilledRun): Promise<Runbook<object, object>> {
   return found as unknown as Runbook<object, object>
 }
 
-function killAt({ step, boundary }: NonNullable<KilledRun['stop']>): BoundaryObserver {
+function stopAt({ step, boundary, by }: NonNullable<KilledRun['stop']>): BoundaryObserver {
   return (id, at) => {
-    if (id === step && at === boundary) process.kill(process.pid, 'SIGKILL')
+    if (id !== step || at !== boundary) return
+    if (by === 'failure') throw new Error(`${boundary} ${step} was made to fail`)
+    process.kill(process.pid, 'SIGKILL')
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { openSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 import type { Options } from 'execa'
 import { OutcomeUnknownError, RefusedError } from './errors.js'
 import type { Ledger } from './ledger.js'
@@ -176,8 +177,10 @@ export class Runner {
 
 function followLines(stream: Readable | null, onLine: (line: string) => void): void {
   let rest = ''
-  stream?.on('data', (chunk: Buffer | string) => {
-    const lines = (rest + chunk.toString()).split('\n')
+  // A letter of several bytes may come in two pieces.
+  const decoder = new StringDecoder('utf8')
+  stream?.on('data', (chunk: Buffer) => {
+    const lines = (rest + decoder.write(chunk)).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) onLine(line)
   })

@@ -1,5 +1,4 @@
 import { RefusedError } from '../../errors.js'
-import type { UserRow } from '../../mastodon/users.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { saying } from './outcome.js'
@@ -19,6 +18,8 @@ export interface ConfirmResult {
   /** Whether somebody still has to approve the sign-up before the user can sign in. */
   waitsForApproval: boolean
   changed: boolean
+  /** Whether this run approved the sign-up. */
+  approvedNow: boolean
 }
 
 /** Confirms a user's e-mail address without a mail, and approves the sign-up where that is asked for; reads both back. */
@@ -32,7 +33,8 @@ export const confirm: Runbook<ConfirmOptions, ConfirmResult> = {
   result: async (toolbox, options, noted) => {
     const user = await theUser(toolbox, noted('username') ?? options.user)
     const { username, email, confirmed, approved } = user
-    return { username, email, confirmed, waitsForApproval: !approved, changed: noted('changed') === 'yes' }
+    const [changed, approvedNow] = [noted('former') !== undefined, noted('approving') === 'yes']
+    return { username, email, confirmed, waitsForApproval: !approved, changed, approvedNow }
   },
 }
 
@@ -60,7 +62,6 @@ async function confirmAddress(context: StepContext, user: string): Promise<void>
   const { toolbox } = context
   const { id, username, email } = await userOfRun(context, user)
   await context.note('former', JSON.stringify(await addressOf(toolbox, id)))
-  await context.note('changed', 'yes')
   const outcome = await toolbox.app.run('accounts.confirm', { username, email }, { effect: 'write' })
   if (context.dryRun || (await userOfRun(context, user)).confirmed) return
   throw notDone('not-confirmed', `The e-mail address of ${username} is not confirmed.`, saying(outcome))
@@ -101,7 +102,6 @@ function approveStep(user: string): Step {
 async function approve(context: StepContext, user: string): Promise<void> {
   const { toolbox } = context
   const { username } = await userOfRun(context, user)
-  await context.note('changed', 'yes')
   await context.note('approving', 'yes')
   const outcome = await toolbox.app.run('accounts.approve', { username }, { effect: 'write' })
   if (context.dryRun || (await userOfRun(context, user)).approved) return
@@ -120,10 +120,9 @@ function notDone(code: string, message: string, cause: string): RefusedError {
 }
 
 /** Returns what is to be said of the user: whether they can sign in now, and if not, what to do. */
-export function confirmedText({ username, waitsForApproval, changed }: ConfirmResult & Partial<UserRow>): string {
-  const head = changed
-    ? `The e-mail address of ${username} is confirmed.`
-    : `The e-mail address of ${username} was confirmed already.`
-  if (!waitsForApproval) return head
-  return `${head}\nThe sign-up still waits for approval. To approve it: mstdn-ops accounts:confirm ${username} --approve`
+export function confirmedText({ username, waitsForApproval, changed, approvedNow }: ConfirmResult): string {
+  const head = `The e-mail address of ${username} ${changed ? 'is confirmed' : 'was confirmed already'}`
+  if (approvedNow) return `${head}, and the sign-up is approved.`
+  if (!waitsForApproval) return `${head}.`
+  return `${head}.\nThe sign-up still waits for approval. To approve it: mstdn-ops accounts:confirm ${username} --approve`
 }

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from './cli.js'
+
+/** Words that make a command do its work on a bed stack of Mastodon 4.5.3 with the demo's people. */
+export interface CommandLine {
+  words: readonly string[]
+  stdin?: string
+  /** Exit codes that count as having run; 0 where absent. */
+  exits?: readonly number[]
+  /** Neither looks at the instance nor changes it: only its help is asked for. */
+  elsewhere?: boolean
+}
+
+const TERMINAL = { exits: [2] }
+const DOMAIN = 'mastodon.example'
+
+/** One line, or more, of every command. A command that is not here makes the tests that read this fail. */
+export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
+  'accounts:confirm': [{ words: ['bob', '--approve'] }],
+  'accounts:disable-2fa': [{ words: ['alice'] }],
+  'accounts:make-admin': [{ words: ['bob'] }],
+  'accounts:reset-password': [{ words: ['alice'] }],
+  'assets:precompile': [{ words: [], exits: [0, 3] }],
+  'cache:clear': [{ words: [] }],
+  'config:get': [{ words: [] }, { words: ['SECRET_KEY_BASE', 'DB_PASS'] }],
+  'config:set': [{ words: ['SMTP_PASSWORD', '--no-restart'], stdin: 'VALUE\n' }],
+  console: [{ words: [], ...TERMINAL }],
+  cp: [{ words: ['web:/opt/mastodon/lib/mastodon/version.rb', '.'] }],
+  daily: [{ words: ['--media-days', '7'] }],
+  'db:migrate': [{ words: [] }, { words: ['--phase', 'pre'] }],
+  'db:psql': [{ words: ['-c', 'SELECT 1'] }],
+  'db:seed': [{ words: [] }],
+  doctor: [{ words: [], exits: [0, 7] }],
+  'feeds:build': [{ words: ['alice'] }],
+  'feeds:clear': [{ words: ['--yes'] }],
+  jobs: [{ words: [] }],
+  'jobs:clear': [{ words: ['default', '--yes'] }],
+  'jobs:retry': [{ words: [] }],
+  'jobs:run': [{ words: ['user_cleanup_scheduler'], exits: [0, 3] }],
+  'keys:vapid': [{ words: ['--replace', '--confirm', DOMAIN] }, { words: [], exits: [3] }],
+  logs: [{ words: ['-n', '20'] }],
+  'media:refresh': [{ words: ['--account', 'alice'] }],
+  'media:remove': [{ words: ['--days', '30'] }],
+  'push:clear': [{ words: ['--yes'], exits: [3] }],
+  'redis:cli': [{ words: ['--', 'PING'] }],
+  restart: [{ words: ['--role', 'sidekiq'] }],
+  resume: [{ words: [], exits: [0, 3] }],
+  rows: [{ words: [] }, { words: ['--exact', '--budget-rows', '1'], exits: [7] }],
+  run: [{ words: ['--', 'cat', 'lib/mastodon/version.rb'] }],
+  runs: [{ words: [] }],
+  'runs:show': [{ words: ['no-such-run'], exits: [2, 3] }],
+  'sandbox:start': [{ words: [], elsewhere: true }],
+  'sandbox:stop': [{ words: [], elsewhere: true }],
+  shell: [{ words: [], ...TERMINAL }],
+  status: [{ words: [], exits: [0, 7] }],
+}
+
+/** Returns the ids of the commands that the built tool has. */
+export function builtCommands(): string[] {
+  const manifest = JSON.parse(readFileSync(join(root, 'oclif.manifest.json'), 'utf8')) as { commands: object }
+  return Object.keys(manifest.commands).sort()
+}
+
+/** Returns the words with global flags in front of what is passed on after `--`. */
+export function withFlags(words: readonly string[], flags: readonly string[]): string[] {
+  const end = words.indexOf('--')
+  return end < 0 ? [...words, ...flags] : [...words.slice(0, end), ...flags, ...words.slice(end)]
+}

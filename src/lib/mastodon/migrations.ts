@@ -16,7 +16,10 @@ export interface MigrationSource {
   fresh?: boolean
 }
 
-const FOLDERS: Readonly<Record<string, MigrationPhase>> = { 'db/migrate': 'pre', 'db/post_migrate': 'post' }
+const FOLDERS = new Map<string, MigrationPhase>([
+  ['db/migrate', 'pre'],
+  ['db/post_migrate', 'post'],
+])
 
 /**
  * Returns the migrations that the app brings and the database has not had, in the order in which they would run.
@@ -44,7 +47,7 @@ export async function appliedMigrations(toolbox: Toolbox): Promise<ReadonlySet<s
 
 /** Returns the migrations that the app's files hold, by id. */
 export async function migrationFiles(toolbox: Toolbox, source: MigrationSource = {}): Promise<Migration[]> {
-  const argv = ['ls', ...Object.keys(FOLDERS)]
+  const argv = ['ls', ...FOLDERS.keys()]
   // Its code says nothing: releases before 2.5.0 have no second folder, which `ls` calls an error.
   const listing = await toolbox.app.oneOff().run({ argv, effect: 'read', ...source })
   const migrations = migrationsIn(listing.stdout)
@@ -62,7 +65,7 @@ export function migrationsIn(listing: string): Migration[] {
   const found: Migration[] = []
   let phase: MigrationPhase | undefined
   for (const line of listing.split(/\r?\n/)) {
-    phase = FOLDERS[line.replace(/:$/, '')] ?? phase
+    phase = FOLDERS.get(line.replace(/:$/, '')) ?? phase
     const id = /^(\d{14})_\w+\.rb$/.exec(line)?.[1]
     if (id !== undefined && phase !== undefined) found.push({ id, phase })
   }

@@ -2,10 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type CliResult, cleanEnvironment, cli, root } from '../../support/cli.js'
 import { type Stack, startStack } from './bed/bed.js'
 import { start } from './started.js'
+
+// Beside other stacks on a small machine each process takes its time.
+vi.setConfig({ testTimeout: 180_000 })
 
 /** Each test goes on where the one before it ended: one database on its way from nothing to the whole schema. */
 describe('4.3.8, an empty database', () => {

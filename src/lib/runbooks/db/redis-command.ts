@@ -13,22 +13,22 @@ const READING = new Set(
 )
 
 /** Of these only some subcommands read. */
-const READING_PARTS: Readonly<Record<string, readonly string[]>> = {
-  acl: ['list', 'users', 'whoami', 'cat', 'getuser', 'log'],
-  client: ['list', 'info', 'id', 'getname'],
-  cluster: ['info', 'nodes', 'slots', 'shards'],
-  command: ['count', 'docs', 'info', 'list'],
-  config: ['get'],
-  latency: ['doctor', 'history', 'latest'],
-  memory: ['doctor', 'stats', 'usage'],
-  object: ['encoding', 'freq', 'idletime', 'refcount'],
-  slowlog: ['get', 'len'],
-}
+const READING_PARTS = new Map([
+  ['acl', ['list', 'users', 'whoami', 'cat', 'getuser', 'log']],
+  ['client', ['list', 'info', 'id', 'getname']],
+  ['cluster', ['info', 'nodes', 'slots', 'shards']],
+  ['command', ['count', 'docs', 'info', 'list']],
+  ['config', ['get']],
+  ['latency', ['doctor', 'history', 'latest']],
+  ['memory', ['doctor', 'stats', 'usage']],
+  ['object', ['encoding', 'freq', 'idletime', 'refcount']],
+  ['slowlog', ['get', 'len']],
+])
 
 /** Whether the command only reads. */
 export function readsRedis([name = '', part = '']: readonly string[]): boolean {
   const command = name.toLowerCase()
-  return READING.has(command) || (READING_PARTS[command]?.includes(part.toLowerCase()) ?? false)
+  return READING.has(command) || (READING_PARTS.get(command)?.includes(part.toLowerCase()) ?? false)
 }
 
 /**

@@ -91,7 +91,7 @@ async function clearConsent(toolbox: Toolbox, queue: string): Promise<Consent> {
   const known = await queues(await toolbox.redis())
   const found = known.find(({ name }) => name === queue)
   if (found === undefined) throw unknownQueue(queue, known)
-  const loss = LOSSES[queue] ?? ''
+  const loss = LOSSES.get(queue) ?? ''
   const question = `${plural(found.size, 'job')} in the queue ${queue} will be thrown away.${loss} Go on?`
   return { kind: 'yes', question }
 }
@@ -106,8 +106,8 @@ function unknownQueue(queue: string, known: readonly Queue[]): UsageError {
 }
 
 /** What nobody sends a second time (config/sidekiq.yml, app/controllers/activitypub/inboxes_controller.rb). */
-const LOSSES: Readonly<Record<string, string>> = {
-  ingress: ' What other servers sent is lost for ever: they were told that it arrived and do not send it again.',
-  mailers: ' Mails in it are never sent: confirmations and password resets must be asked for again.',
-  push: ' Posts in it never reach other servers.',
-}
+const LOSSES = new Map([
+  ['ingress', ' What other servers sent is lost for ever: they were told that it arrived and do not send it again.'],
+  ['mailers', ' Mails in it are never sent: confirmations and password resets must be asked for again.'],
+  ['push', ' Posts in it never reach other servers.'],
+])

@@ -397,6 +397,21 @@ describe('a full stack with two Sidekiqs', () => {
     for (const space of disk) expect(space.freeBytes).toBeLessThanOrEqual(space.totalBytes)
   })
 
+  test('is reached by host and by context', async () => {
+    const socket = 'unix:///var/run/docker.sock'
+    const context = `mstdn-ops-${process.pid}`
+    await must('docker', ['context', 'create', context, '--docker', `host=${socket}`])
+    try {
+      for (const choice of [{ dockerHost: socket }, { context }]) {
+        const chosen = await backendOf(stack, choice)
+        const outcome = await facet(chosen, 'oneOff').run(write(['echo', 'here'], { fresh: true }))
+        expect(outcome.stdout).toBe('here\n')
+      }
+    } finally {
+      await must('docker', ['context', 'rm', context])
+    }
+  })
+
   test('an engine that is away is said so', async () => {
     const away = composeBackend(
       { projectDir: stack.projectDir, dockerHost: 'unix:///nonexistent/docker.sock' },

@@ -19,15 +19,16 @@ export class ComposeOneOff implements OneOff {
   }
 
   async run(command: AppCommand): Promise<AppOutcome> {
-    this.#service = await this.#stack.appService()
-    if (command.longKey !== undefined)
-      return runLong(this.#stack, this.#service, command, command.longKey, this.byHand(command))
-    return this.#short(command)
+    const containers = await this.#stack.containers()
+    this.#service = await this.#stack.appService(containers)
+    if (command.longKey === undefined) return this.#short(command, containers)
+    return runLong(this.#stack, this.#service, command, command.longKey, this.byHand(command))
   }
 
   async interactive(command: AppCommand): Promise<number> {
-    const container = command.fresh ? undefined : await this.#stack.appContainer()
-    this.#service = container?.service ?? (await this.#stack.appService())
+    const containers = await this.#stack.containers()
+    const container = command.fresh ? undefined : await this.#stack.appContainer(containers)
+    this.#service = container?.service ?? (await this.#stack.appService(containers))
     const terminal = this.#stack.parts.terminal ?? process.stdin.isTTY === true
     const invocation = interactiveInvocation(
       this.#stack.project,
@@ -42,10 +43,10 @@ export class ComposeOneOff implements OneOff {
     return this.#stack.project.byHand([...how, ...envFlags(command), this.#service, ...command.argv])
   }
 
-  async #short(command: AppCommand): Promise<AppOutcome> {
+  async #short(command: AppCommand, containers: readonly Container[]): Promise<AppOutcome> {
     const { parts, project } = this.#stack
     const nonce = `mstdn-ops-${(parts.nonce ?? randomNonce)()}`
-    const running = command.fresh ? undefined : await this.#stack.appContainer()
+    const running = command.fresh ? undefined : await this.#stack.appContainer(containers)
     const container = running && !dropsRights(running) ? running : undefined
     const invocation = container
       ? execInvocation(project, container, command, nonce)

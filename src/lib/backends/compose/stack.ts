@@ -78,9 +78,8 @@ export class Stack {
   }
 
   /** Returns a running container of the app that is not unhealthy, web before Sidekiq; undefined when there is none. */
-  async appContainer(roles: readonly Role[] = ['web', 'sidekiq']): Promise<Container | undefined> {
-    const containers = await this.containers()
-    const services = await this.servicesOf(roles, containers)
+  async appContainer(containers: readonly Container[]): Promise<Container | undefined> {
+    const services = await this.servicesOf(['web', 'sidekiq'], containers)
     const running = containers.filter(container => container.status === 'running' && container.health !== 'unhealthy')
     return services.flatMap(service => running.filter(container => container.service === service))[0]
   }

@@ -1,17 +1,58 @@
 import { Config, handle, run } from '@oclif/core'
 import { errorText, operatorErrorOf } from './lib/base-command.js'
+import { ExitCode } from './lib/errors.js'
 import { Output } from './lib/output.js'
 
 /** Runs the command that the words name; the exit code is set when this returns. */
 export async function start(binUrl: string): Promise<void> {
+  const answered = tellSilentEnd()
   process.stdout.on('error', ignoreLostReader)
   process.stderr.on('error', ignoreLostReader)
   try {
     const config = await Config.load(binUrl)
-    await run(askedFor(process.argv.slice(2)), config)
+    await run(askedFor(commandFirst(process.argv.slice(2))), config)
   } catch (thrown) {
     await reportFailure(thrown)
   }
+  answered()
+}
+
+/** A process that ends in the middle of its work, for want of anything to wait for, must not look like a success. */
+function tellSilentEnd(): () => void {
+  const tell = () => {
+    process.exitCode = ExitCode.unforeseen
+    process.stderr.write('Error: the work ended without an answer. This is a bug.\n  Next: mstdn-ops runs\n')
+  }
+  process.once('exit', tell)
+  return () => process.off('exit', tell)
+}
+
+/** Global flags may stand before the command, as they do for docker and git: the framework wants them behind it. */
+function commandFirst(words: readonly string[]): string[] {
+  const flags: string[] = []
+  let at = 0
+  for (; at < words.length && isGlobalFlag(words[at] ?? ''); at += 1) {
+    const word = words[at] ?? ''
+    flags.push(word)
+    if (TAKES_VALUE.has(word) && at + 1 < words.length) flags.push(words[++at] ?? '')
+  }
+  const [command, ...rest] = words.slice(at)
+  return command === undefined ? [...words] : [command, ...flags, ...rest]
+}
+
+const TAKES_VALUE = new Set([
+  '-i',
+  '--instance',
+  '--backend',
+  '-C',
+  '--project-dir',
+  '--project-directory',
+  '--log-level',
+])
+const TAKES_NONE = new Set(['--json', '--dry-run', '-y', '--yes', '-q', '--quiet'])
+
+function isGlobalFlag(word: string): boolean {
+  return TAKES_VALUE.has(word.split('=')[0] ?? '') || TAKES_NONE.has(word)
 }
 
 /** `mstdn-ops` and `mstdn-ops help …` are other words for `--help`. */

@@ -47,6 +47,8 @@ export async function openSession(connector: PostgresConnector, options: Session
 }
 
 async function connect(connector: PostgresConnector, target: PostgresTarget, options: SessionOptions) {
+  // Loaded first, so that nothing delays the client once the stream is there.
+  await import('pg')
   const stream = await openPostgresStream(connector, target, options.signal)
   const abort = () => stream.destroy(options.signal?.reason)
   options.signal?.addEventListener('abort', abort)
@@ -93,8 +95,17 @@ async function startClient(stream: SocketLike, target: PostgresTarget, applicati
   const ready = client.connect()
   // After the client's own listener, and before anything can have arrived.
   if (tlsOf(target) === false) stream.once('data', refuseGarbage(stream))
-  await ready
+  await Promise.race([ready, endOf(stream)])
   return client
+}
+
+/** The client does not notice a stream that broke before it listened, and would wait without end. */
+function endOf(stream: SocketLike): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = () => reject(stream.errored ?? new Error('the connection was closed before an answer'))
+    if (stream.destroyed) end()
+    else stream.once('close', end)
+  })
 }
 
 function tlsOf(target: PostgresTarget) {

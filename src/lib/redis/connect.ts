@@ -19,6 +19,7 @@ export async function connectClient(connector: RedisConnector, target: RedisTarg
   const stream = await openStream(connector, target, signal)
   stream.on('error', () => {})
   const client = await clientOver(stream)
+  if (stream.destroyed) throw stream.errored ?? new Error('the connection was closed before an answer')
   const timer = setTimeout(() => stream.destroy(), CONNECT_TIMEOUT)
   try {
     await client.connect()

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { OperatorError } from '../../errors.js'
 import { DockerWords, findClient } from './client.js'
 import { Configuration } from './configuration.js'
@@ -8,7 +9,9 @@ import { isMastodonImage, rolesOf, type ServiceShape } from './roles.js'
 
 /**
  * Returns how to open the compose project of a Mastodon that belongs to the folder: by the labels of its containers,
- * else by its configuration; undefined where there is none, or no Docker.
+ * else by its configuration; undefined where there is none.
+ *
+ * @throws RefusedError when there is a compose file, and Docker or compose is missing, too old or away.
  */
 export async function detectCompose(dir: string, parts: ComposeParts): Promise<ComposeOptions | undefined> {
   if (!existsSync(dir)) return undefined
@@ -16,9 +19,15 @@ export async function detectCompose(dir: string, parts: ComposeParts): Promise<C
     const words = new DockerWords({}, await findClient(parts.runner))
     return (await detectRunning(dir, words, parts)) ?? (await detectConfigured(dir, words, parts))
   } catch (error) {
-    if (error instanceof OperatorError) return undefined
+    if (error instanceof OperatorError && !hasComposeFile(dir)) return undefined
     throw error
   }
+}
+
+/** With a compose file at hand the reason why it could not be asked is the answer, not that there is no Mastodon. */
+function hasComposeFile(dir: string): boolean {
+  const names = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
+  return process.env.COMPOSE_FILE !== undefined || names.some(name => existsSync(join(dir, name)))
 }
 
 async function detectRunning(

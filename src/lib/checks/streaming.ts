@@ -1,0 +1,25 @@
+import { streamingHealthPath } from '../mastodon/health.js'
+import { bad, type Check, notApplicable, notHere, ok } from './check.js'
+import { askInside } from './http.js'
+import { processesOf, processProblem } from './processes.js'
+
+const PORT = 4000
+
+export const streaming: Check = {
+  id: 'streaming',
+  title: 'The streaming process answers',
+  for: ['upgrade'],
+  run: async toolbox => {
+    const processes = await processesOf(toolbox, 'streaming')
+    if (processes === undefined) return notHere(toolbox, 'streaming process')
+    const [first] = processes
+    if (first === undefined) return notApplicable('This instance has no streaming process.')
+    const problem = processProblem('streaming', processes)
+    if (problem) return problem
+    const path = streamingHealthPath(await toolbox.app.version())
+    if (path === undefined || first.health === 'healthy') return ok('The streaming process runs.')
+    const code = await askInside(toolbox, { host: first.name, port: PORT, path })
+    if (code === '200') return ok('The streaming process answers.')
+    return bad(`The streaming process answers ${path} with ${code}.`, 'mstdn-ops logs --role streaming')
+  },
+}

@@ -1,11 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type CliResult, cleanEnvironment, cli, root } from '../../support/cli.js'
+import { type CliResult, cli } from '../../support/cli.js'
 import { type Stack, startStack } from './bed/bed.js'
-import { start } from './started.js'
 
 // Beside other stacks on a small machine each process takes its time.
 vi.setConfig({ testTimeout: 180_000 })
@@ -72,16 +70,12 @@ describe('4.3.8, an empty database', () => {
     expect(stderr).toContain(`${pre[0]} first`)
   })
 
-  test('when it is killed in the middle, undo waits for the end and says what is left', async () => {
-    await stack.faults({ STANDIN_SLEEP_MIGRATION: `${pre[0]}:6` })
-    await killed(['db:migrate', '--phase', 'pre'])
-    const undo = await ops('resume', '--undo')
-    expect(undo.exitCode).toBe(5)
-    expect(undo.stderr).toContain(`${pre.length} migrations were applied and cannot be taken back`)
+  test('the migrations without the post-deployment ones', async () => {
+    await stack.faults({})
+    const { result, steps } = await json('db:migrate', '--phase', 'pre')
+    expect(result).toEqual({ phase: 'pre', applied: pre, waiting: post.length })
+    expect(steps).toMatchObject([{ id: 'migrate', state: 'done' }])
     expect({ applied: await applied(), left: await oneOffs() }).toEqual({ applied: pre, left: [] })
-    const forward = await ops('resume')
-    expect(forward.stdout).toContain(`${pre.length} migrations applied.`)
-    expect(forward.exitCode).toBe(0)
   })
 
   test('the post-deployment migrations wait until they are asked for', async () => {
@@ -103,19 +97,6 @@ describe('4.3.8, an empty database', () => {
     const resumed = await ops('resume', '--json')
     expect(JSON.parse(resumed.stdout).result).toEqual({ phase: 'post', applied: post, waiting: 0 })
     expect(await applied()).toEqual([...pre, ...post].sort())
-  })
-
-  test('killed, it goes on, and resume finds it again instead of starting a second one', async () => {
-    const last = post.at(-1) ?? ''
-    await stack.psql(`DELETE FROM schema_migrations WHERE version = '${last}'`)
-    await stack.faults({ STANDIN_SLEEP_MIGRATION: `${last}:6` })
-    await killed(['db:migrate'])
-    const [running] = await oneOffs()
-    expect(running?.state).toBe('running')
-    const resumed = await ops('resume', '--json')
-    expect(JSON.parse(resumed.stdout).result).toEqual({ phase: 'all', applied: [last], waiting: 0 })
-    expect(await oneOffs()).toEqual([])
-    await stack.faults({})
   })
 
   test('a second time there is nothing to do', async () => {
@@ -188,15 +169,6 @@ describe('4.3.8, an empty database', () => {
     expect((await cli(['redis:cli', ...at, '--', 'LRANGE', 'list', '0', '-1'])).stdout).toBe('1) a b\n2) c\n')
     expect((await cli(['redis:cli', ...at])).exitCode).toBe(2)
   })
-
-  /** Kills the command once the migration is under way, and leaves its container to itself. */
-  async function killed(words: readonly string[]): Promise<void> {
-    const child = start(root, [...words, '-C', stack.projectDir], { ...cleanEnvironment(), XDG_STATE_HOME: state })
-    const asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()"
-    while ((await stack.psql(asleep)) === '0') await pause(100)
-    child.kill('SIGKILL')
-    await child.ended
-  }
 })
 
 describe('2.9.4, with its first rows', () => {

@@ -61,7 +61,7 @@ test('jobs:clear in a dry run drops nothing', async () => {
   expect(await size('push')).toBeGreaterThanOrEqual(2)
 })
 
-test.each(['nothing', 'constructor', 'pull; FLUSHALL', '\u001b[31mpull'])('there is no queue %j', async queue => {
+test.each(['constructor', '\u001b[31mpull'])('there is no queue %j', async queue => {
   const { exitCode, stderr } = await ops('jobs:clear', queue, '--yes')
   expect(exitCode).toBe(2)
   expect(stderr).toContain('There are: ')
@@ -75,7 +75,7 @@ test('jobs:run runs a job by its name or its class, as this version has it', asy
   expect((await ops('jobs:run', 'Scheduler::PgheroScheduler')).exitCode).toBe(0)
 })
 
-test.each(['media-cleanup', 'nothing', 'vacuum; exit', 'constructor'])('this version has no job %j', async name => {
+test.each(['media-cleanup', 'vacuum; exit'])('this version has no job %j', async name => {
   const { exitCode, stderr } = await ops('jobs:run', name)
   expect(exitCode).toBe(3)
   expect(stderr).toContain('Choose one of: ')

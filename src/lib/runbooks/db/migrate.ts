@@ -1,6 +1,6 @@
 import { RefusedError } from '../../errors.js'
 import type { Phase } from '../../mastodon/catalogue/server.js'
-import { appliedMigrations, type Migration, migrationProgress, pendingMigrations } from '../../mastodon/migrations.js'
+import { appliedMigrations, type Migration, migrationFiles, migrationProgress } from '../../mastodon/migrations.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -30,7 +30,7 @@ export const migrate: Runbook<MigrateOptions, MigrateResult> = {
   name: 'db:migrate',
   check: async (toolbox, { phase }) => {
     await toolbox.app.command('db.migrate', { phase })
-    refuseEarlyPost(phase, await pendingMigrations(toolbox, { fresh: true }))
+    refuseEarlyPost(phase, await pendingOf(toolbox, 'all'))
     if (await isBeforeForeignKeys(toolbox)) await toolbox.app.command('db.preparePreForeignKeys', {})
   },
   consent: toolbox => consentOf(toolbox),
@@ -39,8 +39,7 @@ export const migrate: Runbook<MigrateOptions, MigrateResult> = {
     return [...(old ? [prepareStep()] : []), migrateStep(phase)]
   },
   result: async (toolbox, { phase }, noted) => {
-    const pending = await pendingMigrations(toolbox, { fresh: true })
-    const waiting = pending.filter(migration => migration.phase === 'post').length
+    const waiting = (await pendingOf(toolbox, 'post')).length
     return { phase, applied: listed(noted('applied')), waiting }
   },
 }
@@ -178,9 +177,20 @@ async function appliedSinceStart(context: StepContext): Promise<string[]> {
   return listed(context.noted('planned')).filter(id => applied.has(id))
 }
 
+/** Of the release that the next start would run: its image may be newer than the running one. */
 async function pendingOf(toolbox: Toolbox, phase: Phase): Promise<Migration[]> {
-  const pending = await pendingMigrations(toolbox, { fresh: true })
+  const applied = await appliedMigrations(toolbox)
+  const pending = (await filesOf(toolbox)).filter(({ id }) => !applied.has(id))
   return phase === 'all' ? pending : pending.filter(migration => migration.phase === phase)
+}
+
+/** The files do not change while the command runs, and reading them starts a process. */
+const read = new WeakMap<Toolbox, Promise<Migration[]>>()
+
+function filesOf(toolbox: Toolbox): Promise<Migration[]> {
+  const files = read.get(toolbox) ?? migrationFiles(toolbox, { fresh: true })
+  read.set(toolbox, files)
+  return files
 }
 
 function longKey(context: StepContext): string {

@@ -88,6 +88,7 @@ export class ComposeConfig implements Config {
       const exact = `${value === null ? 'remove' : 'set'} ${key} in ${file}`
       ledger?.record({ kind: 'file', exact, byHand: `sudoedit ${shellQuote(file)}   # ${exact}` })
     }
+    if (runner.dryRun) this.#stack.configurationWouldChange = true
     return !runner.dryRun
   }
 

@@ -107,6 +107,7 @@ export class ComposeProcesses implements Processes {
    * anything else counts as changed when a compose file is younger than a container.
    */
   async #isChanged(services: readonly string[], containers: readonly Container[]): Promise<boolean> {
+    if (this.#stack.configurationWouldChange) return true
     if (services.some(service => !containers.some(container => container.service === service))) return true
     const edited = this.#stack.project.editedAt()
     if (containers.some(container => container.createdAt < edited)) return true

@@ -18,6 +18,8 @@ export class Stack {
   readonly configuration: Configuration
   readonly parts: ComposeParts
   readonly #configured: ComposeOptions['roles']
+  /** Set in a dry run by a change of the configuration that was only recorded: what follows plans as if it stood. */
+  configurationWouldChange = false
 
   constructor(project: ComposeProject, parts: ComposeParts, roles: ComposeOptions['roles']) {
     this.project = project

@@ -17,12 +17,9 @@ export async function processesOf(toolbox: Toolbox, role: Role): Promise<AppProc
 /** Returns what is wrong with the processes of a role, if none runs or one is unhealthy. */
 export function processProblem(role: Role, processes: readonly AppProcess[]): Finding | undefined {
   const fix = `mstdn-ops logs --role ${role}, then mstdn-ops restart --role ${role}`
-  if (!processes.some(process => process.state === 'running')) return bad(`No ${role} process runs.`, fix)
   const ill = processes.filter(process => process.health === 'unhealthy' || process.state === 'restarting')
-  if (ill.length === 0) return undefined
   const names = ill.map(process => process.name).join(', ')
-  return bad(
-    `${names}: ${ill.some(each => each.state === 'restarting') ? 'restarts again and again' : 'unhealthy'}.`,
-    fix,
-  )
+  if (ill.some(process => process.state === 'restarting')) return bad(`${names}: restarts again and again.`, fix)
+  if (!processes.some(process => process.state === 'running')) return bad(`No ${role} process runs.`, fix)
+  return ill.length === 0 ? undefined : bad(`${names}: unhealthy.`, fix)
 }

@@ -1,7 +1,7 @@
 import type { AppProcess, DiskSpace, Volume } from '../backends/backend.js'
 import { messageOf, OperatorError } from '../errors.js'
 import { newestRelease, supportEnds } from '../mastodon/releases.js'
-import { MastodonVersion } from '../mastodon/version.js'
+import type { MastodonVersion } from '../mastodon/version.js'
 import { runsDir } from '../paths.js'
 import { type BudgetLine, type HerokuPlan, judgeBudget } from '../postgres/budget.js'
 import { rowCounts } from '../postgres/rows.js'
@@ -90,7 +90,7 @@ export function releaseStatus(installed: MastodonVersion): ReleaseStatus {
     installed: installed.toString(),
     newestOfSeries: newestOfSeries?.toString() ?? null,
     newest: newestRelease()?.toString() ?? null,
-    updateAvailable: newestOfSeries !== undefined && MastodonVersion.compare(newestOfSeries, installed) > 0,
+    updateAvailable: newestOfSeries?.isNewerThan(installed) ?? false,
     supportEnds: supportEnds(installed) ?? null,
   }
 }

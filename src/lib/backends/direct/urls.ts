@@ -28,7 +28,8 @@ const REDIS_SHAPE = 'redis://:PASSWORD@HOST:6379/0, rediss://… for TLS, or uni
 
 /** Reads `postgres://` and `postgresql://` URLs as libpq does (PostgreSQL 15, "Connection URIs"). */
 export function postgresAddressOf(text: string): PostgresAddress | UrlMistake {
-  const url = parsed(text, ['postgres:', 'postgresql:'])
+  // libpq takes an URL without a host (a socket, by `?host=`), this language's parser does not.
+  const url = parsed(text.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?#]|$)/, '$1localhost'), ['postgres:', 'postgresql:'])
   if (url === undefined) return { problem: 'is no PostgreSQL URL', allowed: POSTGRES_SHAPE }
   const sslmode = url.searchParams.get('sslmode') ?? 'prefer'
   const tls = TLS_OF_SSLMODE[sslmode]

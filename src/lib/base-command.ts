@@ -56,6 +56,7 @@ export abstract class OpsCommand<Result extends object> extends Command {
     })(),
   }
 
+  #flags: GlobalFlags = {}
   #output: Output | undefined
   #toolbox: Promise<Toolbox> | undefined
   #exitCode = 0
@@ -75,17 +76,12 @@ export abstract class OpsCommand<Result extends object> extends Command {
     return complete
   }
 
+  /** Made on first use, which is after the flags were parsed, or when parsing them failed. */
   get output(): Output {
-    const flags = this.globalFlags
-    this.#output ??= new Output({ quiet: flags.quiet, json: this.jsonEnabled(), logLevel: flags['log-level'] })
+    const { quiet, 'log-level': logLevel } = this.#flags
+    this.#output ??= new Output({ quiet, json: this.jsonEnabled(), logLevel })
     return this.#output
   }
-
-  /** The global flags, read from the words themselves so that output works also before, and without, a full parse. */
-  protected get globalFlags(): { quiet: boolean; 'log-level': LogLevel } {
-    return this.#globals
-  }
-  readonly #globals: { quiet: boolean; 'log-level': LogLevel } = { quiet: false, 'log-level': 'info' }
 
   protected override async parse<
     F extends Interfaces.OutputFlags<F>,
@@ -93,12 +89,9 @@ export abstract class OpsCommand<Result extends object> extends Command {
     A extends Interfaces.OutputArgs<A>,
   >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
     const parsed = await super.parse(options, argv)
-    const flags = parsed.flags as unknown as GlobalFlags
-    this.#flags = flags
-    Object.assign(this.#globals, { quiet: flags.quiet ?? false, 'log-level': flags['log-level'] ?? 'info' })
+    this.#flags = parsed.flags as unknown as GlobalFlags
     return parsed
   }
-  #flags: GlobalFlags | undefined
 
   /** The toolbox of the chosen instance, opened on first use. */
   protected toolbox(): Promise<Toolbox> {
@@ -108,11 +101,8 @@ export abstract class OpsCommand<Result extends object> extends Command {
 
   async #openToolbox(): Promise<Toolbox> {
     const { openToolbox } = await import('./open-toolbox.js')
-    const flags = this.#flags
-    return openToolbox(
-      { instance: flags?.instance, backend: flags?.backend, projectDir: flags?.['project-dir'] },
-      { output: this.output, dryRun: flags?.['dry-run'] ?? false },
-    )
+    const { instance, backend, 'project-dir': projectDir, 'dry-run': dryRun = false } = this.#flags
+    return openToolbox({ instance, backend, projectDir }, { output: this.output, dryRun })
   }
 
   /** Carries out a runbook after the operator agreed to it. */
@@ -131,8 +121,8 @@ export abstract class OpsCommand<Result extends object> extends Command {
   /** What the operator said by flags, and whether questions can be asked. */
   protected get said(): { yes: boolean; confirm?: string; interactive: boolean } {
     const interactive = process.stdin.isTTY === true && process.stderr.isTTY === true && !this.jsonEnabled()
-    const confirm = this.#flags?.confirm
-    return { yes: this.#flags?.yes ?? false, interactive, ...(confirm === undefined ? {} : { confirm }) }
+    const { yes = false, confirm } = this.#flags
+    return { yes, interactive, ...(confirm === undefined ? {} : { confirm }) }
   }
 
   /** The check ran and the answer is bad: exit code 7 with the normal result. */

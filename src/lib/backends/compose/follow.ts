@@ -3,33 +3,45 @@ import type { Container } from './containers.js'
 import type { Stack } from './stack.js'
 
 /**
- * Sends what a container prints to `onLine` until it ends, and returns all of it, from its beginning.
+ * Sends the lines that a container prints to `onLine` until it ends, and returns how many there were.
  *
- * The text may be cut when the connection to the engine is lost; whether the container ended is asked elsewhere.
+ * The last ones may be missing: following ends with the container, whose output may not all be in its log yet.
  */
-export async function followLogs(
-  stack: Stack,
-  container: Container,
-  onLine: (line: string) => void = () => undefined,
-): Promise<{ stdout: string; stderr: string }> {
+async function followLines(stack: Stack, container: Container, onLine: (line: string) => void): Promise<number> {
   const channel = await stack.parts.runner.open(stack.project.docker(['logs', '-f', container.id]))
   channel.stdin.end()
-  const [stdout, stderr] = await Promise.all([
-    collected(channel.stdout, onLine),
-    collected(channel.stderr),
-    channel.ended,
-  ])
+  channel.stderr.resume()
+  let count = 0
+  const handOn = (line: string, ended: boolean) => {
+    if (!ended) return
+    count += 1
+    onLine(line)
+  }
+  await Promise.all([eachLine(channel.stdout, handOn), channel.ended])
+  return count
+}
+
+/**
+ * Follows a container to its end and returns all that it printed, read once it is over.
+ *
+ * @throws what `whenOver` throws, which waits until the container has ended.
+ */
+export async function followToEnd(
+  stack: Stack,
+  container: Container,
+  parts: { onLine?: (line: string) => void; whenOver: () => Promise<void> },
+): Promise<{ stdout: string; stderr: string }> {
+  const { onLine = () => undefined, whenOver } = parts
+  const told = await followLines(stack, container, onLine)
+  await whenOver()
+  const { stdout, stderr } = await stack.parts.runner.run(stack.project.docker(['logs', container.id]))
+  for (const line of linesIn(stdout).slice(told)) onLine(line)
   return { stdout, stderr }
 }
 
-/** Returns the whole text of a stream, its lines handed on as they come. */
-async function collected(stream: Readable, onLine?: (line: string) => void): Promise<string> {
-  let text = ''
-  await eachLine(stream, (line, ended) => {
-    text += ended ? `${line}\n` : line
-    onLine?.(line)
-  })
-  return text
+function linesIn(text: string): string[] {
+  const lines = text.split('\n').map(line => line.replace(/\r$/, ''))
+  return lines.at(-1) === '' ? lines.slice(0, -1) : lines
 }
 
 /** Hands on each line; `ended` is false for a last line without a newline. */

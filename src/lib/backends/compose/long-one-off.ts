@@ -3,7 +3,7 @@ import type { Invocation } from '../../runner.js'
 import type { AppCommand, AppOutcome } from '../backend.js'
 import { firstLine } from './complaints.js'
 import type { Container } from './containers.js'
-import { followLogs } from './follow.js'
+import { followToEnd } from './follow.js'
 import { envFlags } from './one-off.js'
 import type { ComposeProject } from './project.js'
 import type { Stack } from './stack.js'
@@ -84,10 +84,11 @@ async function untilOver(
   container: Container,
   command: AppCommand,
 ): Promise<{ stdout: string; stderr: string }> {
-  const said = await followLogs(stack, container, command.onLine)
-  const wait = await stack.parts.runner.run(stack.project.docker(['wait', container.id]))
-  if (wait.exitCode !== 0) throw lost(container, firstLine(wait))
-  return said
+  const whenOver = async () => {
+    const wait = await stack.parts.runner.run(stack.project.docker(['wait', container.id]))
+    if (wait.exitCode !== 0) throw lost(container, firstLine(wait))
+  }
+  return followToEnd(stack, container, { onLine: command.onLine, whenOver })
 }
 
 async function overContainer(stack: Stack, key: string): Promise<Container> {

@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core'
 import { OpsCommand } from '../lib/base-command.js'
 import type { SidekiqProcess } from '../lib/redis/sidekiq.js'
 import { type JobsOverview, type QueueState, readJobs } from '../lib/runbooks/jobs/overview.js'
-import type { TableLayout } from '../lib/tables.js'
+import { type TableLayout, tableLayout } from '../lib/tables.js'
 import { grouped, humanDuration } from '../lib/text.js'
 
 export default class Jobs extends OpsCommand<JobsOverview> {
@@ -16,31 +16,29 @@ export default class Jobs extends OpsCommand<JobsOverview> {
   static override flags = {
     check: Flags.boolean({ summary: 'Exit with code 7 when something is wrong.' }),
   }
-  #table: TableLayout | undefined
 
   protected override async execute(): Promise<JobsOverview> {
     const { flags } = await this.parse(Jobs)
     const overview = await readJobs(await this.toolbox())
-    const { tableLayout } = await import('../lib/tables.js')
-    this.#table = await tableLayout()
     if (flags.check && overview.problems.length > 0) this.badAnswer()
     return overview
   }
 
-  protected override render({ queues, processes, stats, problems }: JobsOverview): string {
+  protected override async render({ queues, processes, stats, problems }: JobsOverview): Promise<string> {
+    const layOut = await tableLayout()
     const head = `${grouped(stats.enqueued)} jobs wait, ${grouped(stats.retry)} to be retried, ${grouped(stats.dead)} dead, ${grouped(stats.scheduled)} scheduled.`
     const parts = [
       head,
       ...problems.map(problem => `! ${problem}`),
       '',
-      this.#queues(queues),
+      this.#queues(queues, layOut),
       '',
-      this.#processes(processes),
+      this.#processes(processes, layOut),
     ]
     return parts.join('\n')
   }
 
-  #queues(queues: readonly QueueState[]): string {
+  #queues(queues: readonly QueueState[], layOut: TableLayout): string {
     const columns = [
       { title: 'QUEUE', value: (queue: QueueState) => queue.name },
       { title: 'JOBS', align: 'right' as const, value: (queue: QueueState) => grouped(queue.size) },
@@ -50,10 +48,10 @@ export default class Jobs extends OpsCommand<JobsOverview> {
         value: (queue: QueueState) => (queue.listeners === 0 ? '0 (nobody listens)' : String(queue.listeners)),
       },
     ]
-    return this.#table?.(columns, queues, this.output.columns) ?? ''
+    return layOut(columns, queues, this.output.columns)
   }
 
-  #processes(processes: readonly SidekiqProcess[]): string {
+  #processes(processes: readonly SidekiqProcess[], layOut: TableLayout): string {
     if (processes.length === 0) return 'No Sidekiq process runs.'
     const columns = [
       { title: 'PROCESS', value: (process: SidekiqProcess) => process.identity.split(':').slice(0, 2).join(':') },
@@ -64,7 +62,7 @@ export default class Jobs extends OpsCommand<JobsOverview> {
         value: (process: SidekiqProcess) => `${process.queues.join(', ')}${process.quiet ? ' (quiet)' : ''}`,
       },
     ]
-    return this.#table?.(columns, processes, this.output.columns) ?? ''
+    return layOut(columns, processes, this.output.columns)
   }
 }
 

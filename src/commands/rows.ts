@@ -3,7 +3,7 @@ import { OpsCommand } from '../lib/base-command.js'
 import { type BudgetJudgement, HEROKU_PLANS, type HerokuPlan, judgeBudget } from '../lib/postgres/budget.js'
 import type { RowCounts } from '../lib/postgres/rows.js'
 import { bytesOf, percentOf } from '../lib/sizes.js'
-import { type TableLayout, tableLayout } from '../lib/tables.js'
+import { tableLayout } from '../lib/tables.js'
 import { grouped, humanBytes, humanDuration, plural } from '../lib/text.js'
 
 interface RowsAnswer extends RowCounts {
@@ -39,7 +39,6 @@ export default class Rows extends OpsCommand<RowsAnswer> {
     }),
   }
 
-  #layOut: TableLayout = () => ''
   #top = 0
 
   protected override async execute(): Promise<RowsAnswer> {
@@ -61,20 +60,19 @@ export default class Rows extends OpsCommand<RowsAnswer> {
     })
     if (budget.verdict === 'over') this.badAnswer()
     if (budget.verdict === 'warn') this.output.warn(`Warning: ${budget.headline?.text} is close to the budget.`)
-    this.#layOut = await tableLayout()
     this.#top = flags.top
     return { ...counts, budget }
   }
 
-  protected override render(answer: RowsAnswer): string {
+  protected override async render(answer: RowsAnswer): Promise<string> {
     const { headline, lines } = answer.budget
     const others = lines.filter(line => line.of !== headline?.of).map(line => line.text)
     const total = `${plural(answer.rows, 'row')} in ${plural(answer.tables.length, 'table')}, ${humanBytes(answer.bytes)} on disk`
     const head = headline === undefined ? [total] : [headline.text, ...others, total]
-    return [...head, howCounted(answer), ...unknownText(answer), ...this.#table(answer)].join('\n')
+    return [...head, howCounted(answer), ...unknownText(answer), ...(await this.#table(answer))].join('\n')
   }
 
-  #table({ tables, rows }: RowsAnswer): string[] {
+  async #table({ tables, rows }: RowsAnswer): Promise<string[]> {
     if (this.#top === 0) return []
     const columns = [
       { title: 'TABLE', value: (row: RowsAnswer['tables'][0]) => tableName(row) },
@@ -85,7 +83,8 @@ export default class Rows extends OpsCommand<RowsAnswer> {
     const shown = tables.slice(0, this.#top)
     const left = tables.length - shown.length
     const more = left > 0 ? [`… and ${plural(left, 'more table', 'more tables')} (--top ${tables.length}).`] : []
-    return ['', this.#layOut(columns, shown, this.output.columns), ...more]
+    const layOut = await tableLayout()
+    return ['', layOut(columns, shown, this.output.columns), ...more]
   }
 }
 

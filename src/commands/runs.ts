@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import { OpsCommand } from '../lib/base-command.js'
 import { chosenInstance, type RunLine, runLines } from '../lib/runs/story.js'
-import { type TableLayout, tableLayout } from '../lib/tables.js'
+import { tableLayout } from '../lib/tables.js'
 import { plural } from '../lib/text.js'
 
 interface RunList {
@@ -18,18 +18,16 @@ export default class Runs extends OpsCommand<RunList> {
     all: Flags.boolean({ summary: 'Of every instance.' }),
   }
 
-  #layOut: TableLayout = () => ''
   #most = 0
 
   protected override async execute(): Promise<RunList> {
     const { flags } = await this.parse(Runs)
     const instance = flags.all ? undefined : await chosenInstance(() => this.toolbox(), this.output)
-    this.#layOut = await tableLayout()
     this.#most = flags.lines
     return { instance: instance ?? null, runs: await runLines(instance) }
   }
 
-  protected override render({ runs, instance }: RunList): string {
+  protected override async render({ runs, instance }: RunList): Promise<string> {
     if (runs.length === 0) return 'Nothing has been changed with mstdn-ops from this machine yet.'
     const columns = [
       { title: 'RUN', value: (run: RunLine) => run.id },
@@ -43,6 +41,7 @@ export default class Runs extends OpsCommand<RunList> {
     const more = left > 0 ? [`… and ${plural(left, 'older run')} (--lines ${runs.length}).`] : []
     const unfinished = runs.find(run => run.ended === 'unfinished')
     const next = unfinished ? [`Run ${unfinished.id} is unfinished: mstdn-ops resume`] : []
-    return [this.#layOut(columns, shown, this.output.columns), ...more, ...next].join('\n')
+    const layOut = await tableLayout()
+    return [layOut(columns, shown, this.output.columns), ...more, ...next].join('\n')
   }
 }

@@ -64,14 +64,14 @@ export abstract class OpsCommand<Result extends object> extends Command {
   /** Does the work and returns the result: what `--json` prints, and what {@link render} turns into text. */
   protected abstract execute(): Promise<Result>
 
-  /** Returns the text for people. */
-  protected abstract render(result: Result): string
+  /** Returns the text for people; what only text needs is loaded here. */
+  protected abstract render(result: Result): string | Promise<string>
 
   override async run(): Promise<Result & { exitCode: number }> {
     const result = await this.execute()
     const complete = { ...this.output.redactor.data(result), exitCode: this.#exitCode }
     const wanted = !this.output.quiet || this.#exitCode !== 0
-    if (!this.jsonEnabled() && wanted) this.#print(this.render(complete))
+    if (!this.jsonEnabled() && wanted) this.#print(await this.render(complete))
     process.exitCode = this.#exitCode
     return complete
   }

@@ -6,7 +6,7 @@ import { renderReport } from '../../lib/report.js'
 import type { RunReport } from '../../lib/runbook/run.js'
 import { readRows, sqlStatement } from '../../lib/runbooks/db/psql.js'
 import type { SentResult } from '../../lib/runbooks/db/sent-once.js'
-import type { TableLayout } from '../../lib/tables.js'
+import { type TableLayout, tableLayout } from '../../lib/tables.js'
 import { plural } from '../../lib/text.js'
 
 type Psql = { rows: object[] } | RunReport<SentResult> | { closed: number }
@@ -25,14 +25,11 @@ export default class DbPsql extends OpsCommand<Psql> {
     command: Flags.string({ char: 'c', helpValue: 'SQL', summary: 'One statement.' }),
     write: Flags.boolean({ dependsOn: ['command'], summary: 'The statement may write.' }),
   }
-  #table: TableLayout | undefined
 
   protected override async execute(): Promise<Psql> {
     const { flags } = await this.parse(DbPsql)
     if (flags.command === undefined) return this.#open()
     if (flags.write) return this.change(sqlStatement, { sql: flags.command })
-    const { tableLayout } = await import('../../lib/tables.js')
-    this.#table = await tableLayout()
     return { rows: await readRows(await this.toolbox(), flags.command) }
   }
 
@@ -47,17 +44,17 @@ export default class DbPsql extends OpsCommand<Psql> {
     return { closed }
   }
 
-  protected override render(result: Psql): string {
-    if ('rows' in result) return rowsText(result.rows, this.#table, this.output.columns)
+  protected override async render(result: Psql): Promise<string> {
+    if ('rows' in result) return rowsText(result.rows, await tableLayout(), this.output.columns)
     return 'closed' in result ? '' : renderReport(result, ({ reply }) => `Done: ${reply}.`)
   }
 }
 
-function rowsText(rows: readonly object[], table: TableLayout | undefined, width: number): string {
+function rowsText(rows: readonly object[], layOut: TableLayout, width: number): string {
   const titles = Object.keys(rows[0] ?? {})
   const columns = titles.map(title => ({ title, value: (row: object) => cell(row[title as keyof object]) }))
   const count = `(${plural(rows.length, 'row')})`
-  return titles.length === 0 || table === undefined ? count : `${table(columns, rows, width)}\n${count}`
+  return titles.length === 0 ? count : `${layOut(columns, rows, width)}\n${count}`
 }
 
 function cell(value: unknown): string {

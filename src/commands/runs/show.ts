@@ -2,7 +2,7 @@ import { Args } from '@oclif/core'
 import { OpsCommand } from '../../lib/base-command.js'
 import type { JournalEvent } from '../../lib/runbook/journal.js'
 import { chosenInstance, type RunStory, runStory } from '../../lib/runs/story.js'
-import { type TableLayout, tableLayout } from '../../lib/tables.js'
+import { tableLayout } from '../../lib/tables.js'
 import { humanDuration } from '../../lib/text.js'
 
 export default class RunsShow extends OpsCommand<RunStory> {
@@ -12,17 +12,15 @@ export default class RunsShow extends OpsCommand<RunStory> {
     id: Args.string({ required: true, description: 'the id of the run, as `runs` lists it' }),
   }
 
-  #layOut: TableLayout = () => ''
-
   protected override async execute(): Promise<RunStory> {
     const { args } = await this.parse(RunsShow)
-    this.#layOut = await tableLayout()
     return runStory(await chosenInstance(() => this.toolbox(), this.output), args.id)
   }
 
-  protected override render(story: RunStory): string {
+  protected override async render(story: RunStory): Promise<string> {
+    const layOut = await tableLayout()
     const code = story.exitCode === null ? '' : `, exit code ${story.exitCode}`
-    const steps = this.#layOut(
+    const steps = layOut(
       [
         { title: 'STEP', value: (step: RunStory['steps'][0]) => step.id },
         { title: 'STATE', value: step => step.state },

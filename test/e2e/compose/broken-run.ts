@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { runsDir } from '../../../src/lib/paths.js'
+import { isUnfinished, listRuns } from '../../../src/lib/runbook/journal.js'
 import { type CliResult, cleanEnvironment, cli, root } from '../../support/cli.js'
 import { type KilledEnd, type KilledRun, killedRun } from '../../support/killed-run.js'
 import { stateFolder } from '../../support/state.js'
@@ -68,10 +70,12 @@ export class BrokenRun {
     return killedRun(this.state, { project: this.stack.projectDir, runbook, options, mode: 'run', stop })
   }
 
-  /** How the newest run has ended, as `runs` tells it. */
+  /** How the newest run has ended, as `runs` tells it: `unfinished` for one that waits to be resumed. */
   async lastEnded(): Promise<string> {
-    const { stdout } = await this.tool('runs', '--json')
-    return (JSON.parse(stdout) as { runs: { ended: string }[] }).runs[0]?.ended ?? 'no run'
+    const dir = runsDir(this.stack.projectName, { XDG_STATE_HOME: this.state })
+    const record = (await listRuns(dir)).at(-1)
+    if (record === undefined) return 'no run'
+    return isUnfinished(record) ? 'unfinished' : (record.end?.end ?? '')
   }
 
   /** Neither containers of ours nor locks are left, and `runs` tells this end. */

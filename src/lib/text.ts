@@ -17,6 +17,8 @@ export function printableLine(text: string): string {
 /** Returns the word quoted for a POSIX shell, unquoted where that is safe. */
 export function shellQuote(word: string): string {
   if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word
+  // Single quotes inside are easier to read between double ones, where nothing else is special.
+  if (word.includes("'") && !/["$`\\!]/.test(word)) return `"${word}"`
   return `'${word.replaceAll("'", `'\\''`)}'`
 }
 

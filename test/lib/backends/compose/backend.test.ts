@@ -357,7 +357,7 @@ describe('PostgreSQL and Redis', () => {
       'docker exec -it town-redis-1 redis-cli -p 6379 -n 0 PING',
     )
     expect(got(backend.postgres).byHand('a"b', `SELECT 'x'`)).toBe(
-      `docker compose -p town exec db psql -U postgres -d 'a"b' -c 'SELECT '\\''x'\\'''`,
+      `docker compose -p town exec db psql -U postgres -d 'a"b' -c "SELECT 'x'"`,
     )
   })
 

@@ -64,7 +64,7 @@ describe('the direct backend', () => {
       args: ['-h', 'redis.example.org', '-p', '6379', '-n', '1', '--tls', 'PING'],
       env: { REDISCLI_AUTH: 'other-secret' },
     })
-    expect(postgres?.byHand('m', "SELECT 'a'")).toBe(`psql -h db.example.org -p 5433 -U u -d m -c 'SELECT '\\''a'\\'''`)
+    expect(postgres?.byHand('m', "SELECT 'a'")).toBe(`psql -h db.example.org -p 5433 -U u -d m -c "SELECT 'a'"`)
     expect(name).toBe('db.example.org-m')
     expect(output.clean('hunter two/ hunter%20two%2F other-secret')).not.toMatch(/hunter|other-secret/)
   })

@@ -160,8 +160,13 @@ async function findUnchanged(context: StepContext): Promise<void> {
   if (applied.length === 0) return
   throw new RefusedError({
     code: 'migrations-applied',
-    message: `${plural(applied.length, 'migration was', 'migrations were')} applied and cannot be taken back: ${applied.join(', ')}`,
+    message: `${plural(applied.length, 'migration was', 'migrations were')} applied and cannot be taken back: ${named(applied)}`,
   })
+}
+
+/** A whole upgrade has hundreds: then the first and the last tell enough. */
+function named(ids: readonly string[]): string {
+  return ids.length > 5 ? `${ids[0]} to ${ids.at(-1)}` : ids.join(', ')
 }
 
 /**

@@ -69,13 +69,15 @@ export function checksFor(occasion: Occasion): readonly Check[] {
   return CHECKS.filter(check => check.for.includes(occasion))
 }
 
-/** What cannot be looked at is no proof that it is bad; the check whose subject it is says so. */
+/** What cannot be looked at is no proof that it is bad, and keeps no other check away. */
 async function look(check: Check, toolbox: Toolbox): Promise<Finding> {
   try {
     return await check.run(toolbox)
   } catch (error) {
-    if (!(error instanceof OperatorError)) throw error
+    const fix =
+      error instanceof OperatorError ? error.next : 'mstdn-ops doctor --log-level debug, and report what you see.'
+    if (error instanceof Error && error.stack) toolbox.output.debug(error.stack)
     const message = `It could not be looked at: ${messageOf(error)}`
-    return { state: 'warn', message, ...(error.next === undefined ? {} : { fix: error.next }) }
+    return { state: 'warn', message, ...(fix === undefined ? {} : { fix }) }
   }
 }

@@ -140,3 +140,18 @@ export function hasPhases(version: MastodonVersion): boolean {
 export function imagesShipAssets(version: MastodonVersion): boolean {
   return version.atLeast('2.5.0')
 }
+
+/** The folders into which a release compiles its assets: Sprockets' always, webpacker's from 1.4.1, Vite's from 4.4.0 (Gemfile). */
+export function assetFolders(version: MastodonVersion): readonly string[] {
+  return version.atLeast('1.4.1') ? ['public/assets', 'public/packs'] : ['public/assets']
+}
+
+/** Whether the schema of a release has foreign keys, which refuse rows that point to nothing (1.4.2, db/migrate). */
+export function hasForeignKeys(version: MastodonVersion): boolean {
+  return version.atLeast('1.4.2')
+}
+
+/** Whether `db:seed` may run twice: before 4.0.0 it makes its rows anew, or fails (db/seeds.rb). */
+export function seedsRepeatably(version: MastodonVersion): boolean {
+  return version.atLeast('4.0.0')
+}

@@ -1,4 +1,5 @@
 import { RefusedError } from '../../errors.js'
+import { assetFolders } from '../../mastodon/releases.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import { humanBytes } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -56,10 +57,8 @@ async function compile(context: StepContext): Promise<void> {
   })
 }
 
-/** Sprockets' folder always, webpacker's (1.4.1) and Vite's (4.4.0) since (Gemfile of each release). */
-async function folders(toolbox: Toolbox): Promise<string[]> {
-  const packs = (await toolbox.app.version()).atLeast('1.4.1')
-  return packs ? ['public/assets', 'public/packs'] : ['public/assets']
+async function folders(toolbox: Toolbox): Promise<readonly string[]> {
+  return assetFolders(await toolbox.app.version())
 }
 
 async function findManifests(toolbox: Toolbox): Promise<string[]> {

@@ -4,6 +4,7 @@ import {
   type OperationId,
   type ParamsOf,
   SETTING_STATEMENT,
+  supports,
 } from '../../mastodon/catalogue.js'
 import type { Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -52,7 +53,7 @@ export const daily: Runbook<DailyOptions, DailyResult> = {
   steps: async (toolbox, options) => {
     const version = await toolbox.app.version()
     const extras = (await wantedHere(toolbox, options)).map(extra => extraStep(toolbox, extra))
-    return [...(version.before('1.5.0') ? [dailyStep()] : []), ...extras]
+    return [...(supports('daily', version) ? [dailyStep()] : []), ...extras]
   },
   result: async (toolbox, options, noted) => {
     const steps = await daily.steps(toolbox, options)

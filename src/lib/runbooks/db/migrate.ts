@@ -1,6 +1,8 @@
 import { RefusedError } from '../../errors.js'
 import type { Phase } from '../../mastodon/catalogue/server.js'
+import { supports } from '../../mastodon/catalogue.js'
 import { appliedMigrations, type Migration, migrationFiles, migrationProgress } from '../../mastodon/migrations.js'
+import { hasForeignKeys } from '../../mastodon/releases.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -35,8 +37,8 @@ export const migrate: Runbook<MigrateOptions, MigrateResult> = {
   },
   consent: toolbox => consentOf(toolbox),
   steps: async (toolbox, { phase }) => {
-    const old = (await toolbox.app.version()).before('2.6.0')
-    return [...(old ? [prepareStep()] : []), migrateStep(phase)]
+    const preparable = supports('db.preparePreForeignKeys', await toolbox.app.version())
+    return [...(preparable ? [prepareStep()] : []), migrateStep(phase)]
   },
   result: async (toolbox, { phase }, noted) => {
     const waiting = (await pendingOf(toolbox, 'post')).length
@@ -58,7 +60,7 @@ function refuseEarlyPost(phase: Phase, pending: readonly Migration[]): void {
 
 /** Up to 1.4.1 rows may point to nothing; the foreign keys of 1.4.2 cannot be made over them. */
 async function isBeforeForeignKeys(toolbox: Toolbox): Promise<boolean> {
-  if ((await toolbox.app.version()).before('1.4.2')) return false
+  if (!hasForeignKeys(await toolbox.app.version())) return false
   const applied = await appliedMigrations(toolbox)
   return applied.size > 0 && [...applied].every(id => id <= LAST_WITHOUT_FOREIGN_KEYS)
 }

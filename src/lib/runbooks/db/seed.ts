@@ -1,6 +1,7 @@
 import { RefusedError } from '../../errors.js'
 import { pendingMigrations } from '../../mastodon/migrations.js'
-import type { MastodonVersion } from '../../mastodon/version.js'
+import { seedsRepeatably } from '../../mastodon/releases.js'
+import { inRange } from '../../mastodon/version.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -40,12 +41,8 @@ export const seed: Runbook<object, SeedResult> = {
     await refusePending(toolbox)
     await refuseSecondSeed(toolbox)
   },
-  steps: async toolbox => [seedStep(isRepeatable(await toolbox.app.version()))],
+  steps: async toolbox => [seedStep(seedsRepeatably(await toolbox.app.version()))],
   result: async (_toolbox, _options, noted) => ({ made: listed(noted('missing')) }),
-}
-
-function isRepeatable(version: MastodonVersion): boolean {
-  return version.atLeast('4.0.0')
 }
 
 async function refusePending(toolbox: Toolbox): Promise<void> {
@@ -60,7 +57,7 @@ async function refusePending(toolbox: Toolbox): Promise<void> {
 
 async function refuseSecondSeed(toolbox: Toolbox): Promise<void> {
   const version = await toolbox.app.version()
-  if (isRepeatable(version) || (await missingRows(toolbox)).includes('the web application')) return
+  if (seedsRepeatably(version) || (await missingRows(toolbox)).includes('the web application')) return
   throw new RefusedError({
     code: 'seeded-already',
     message: 'The database was seeded before.',
@@ -108,7 +105,7 @@ async function missingRows(toolbox: Toolbox): Promise<string[]> {
   const version = await toolbox.app.version()
   const database = await toolbox.database()
   const missing: string[] = []
-  for (const row of FIRST_ROWS.filter(({ since }) => version.atLeast(since))) {
+  for (const row of FIRST_ROWS.filter(range => inRange(version, range))) {
     const [found] = await database.query<{ count: number | string }>(row.sql)
     if (Number(found?.count ?? 0) === 0) missing.push(row.name)
   }

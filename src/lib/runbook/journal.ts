@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { messageOf, RefusedError } from '../errors.js'
 import type { Step } from './step.js'
 
@@ -90,7 +90,7 @@ export class Journal {
 
   /** Starts the journal of a new run; the header is on disk when this returns. */
   static async create(dir: string, header: Omit<JournalHeader, 'event' | 'host' | 'user' | 'pid'>): Promise<Journal> {
-    await mkdir(dir, { recursive: true, mode: 0o700 })
+    await makeFolder(dir)
     const path = join(dir, `${header.runId}.jsonl`)
     const journal = new Journal(path, await open(path, 'ax', 0o600), new Map())
     try {
@@ -291,4 +291,17 @@ function now(): string {
 async function syncDir(dir: string): Promise<void> {
   const handle = await open(dir, 'r')
   await handle.sync().finally(() => handle.close())
+}
+
+/** Makes the folder and those above it, for this user alone. Node's own recursion says ENOENT of a read-only disk. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT' || path === dirname(path)) throw error
+    await makeFolder(dirname(path))
+    await makeFolder(path)
+  }
 }

@@ -1,4 +1,4 @@
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { PostgresConnector } from '../backends/backend.js'
@@ -6,7 +6,7 @@ import { LockedError, messageOf, RefusedError } from '../errors.js'
 import type { LockHolder as SessionHolder } from '../postgres/lock.js'
 import { printableLine } from '../text.js'
 import type { Toolbox } from '../toolbox.js'
-import { stateProblem } from './journal.js'
+import { makeFolder, stateProblem } from './journal.js'
 
 /** Who holds the lock of an instance. */
 export interface LockHolder {
@@ -56,7 +56,7 @@ export async function takeLock(toolbox: Toolbox, dir: string, run: { runId: stri
  * what they saw before.
  */
 async function takeFileLock(toolbox: Toolbox, dir: string, run: { runId: string; command: string }): Promise<Lock> {
-  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await makeFolder(dir)
   const mine = await holderOf(run)
   for (;;) {
     const last = await lastGeneration(dir)
@@ -112,8 +112,12 @@ async function createExclusively(path: string, holder: LockHolder): Promise<bool
 
 async function markReleased(path: string, mine: LockHolder): Promise<void> {
   const draft = `${path}.draft-${mine.pid}`
-  await writeFile(draft, JSON.stringify({ ...mine, released: true }), { mode: 0o600 })
-  await rename(draft, path)
+  try {
+    await writeFile(draft, JSON.stringify({ ...mine, released: true }), { mode: 0o600 })
+    await rename(draft, path)
+  } finally {
+    await rm(draft, { force: true })
+  }
 }
 
 async function readHolder(path: string): Promise<LockHolder | undefined> {

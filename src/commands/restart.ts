@@ -22,6 +22,13 @@ export default class Restart extends ChangeCommand<RestartResult> {
   }
 
   protected override achieved({ processes }: RestartResult): string {
-    return processes.map(({ name, role, how }) => `${name} (${role}): ${how}, running`).join('\n')
+    return processes.map(({ name, role, health }) => `${name} (${role}): started anew, ${HEALTH[health]}`).join('\n')
   }
 }
+
+const HEALTH = {
+  healthy: 'running and healthy',
+  unhealthy: 'unhealthy',
+  starting: 'running, its health check goes on',
+  none: 'running (it has no health check)',
+} as const

@@ -60,9 +60,7 @@ test('run in a dry run runs nothing', async () => {
 
 test('run says that the end was not seen when the container goes away', async () => {
   const child = start(root, ['run', '--', 'sleep', '60'], { ...cleanEnvironment(), ...here().env })
-  while (!(await stack.exec('web', ['cat', '/proc/*/cmdline'])).stdout.includes('sleep') && !(await sleeps())) {
-    await pause(200)
-  }
+  while (!(await sleeps())) await pause(200)
   await stack.compose('kill', 'web')
   expect(await child.ended).toContain('The end of sleep 60 was not seen')
   await stack.compose('up', '-d', '--wait', 'web')
@@ -75,7 +73,10 @@ test('restart starts processes anew and sees them well', async () => {
   const before = await stack.exec('web', ['sh', '-c', 'stat -c %Y /proc/1'])
   await pause(1100)
   const { stdout, exitCode } = await ops('restart', '--role', 'web')
-  expect({ exitCode, first: stdout.split('\n')[0] }).toEqual({ exitCode: 0, first: 'web (web): restarted, running' })
+  expect({ exitCode, first: stdout.split('\n')[0] }).toEqual({
+    exitCode: 0,
+    first: 'web (web): started anew, running and healthy',
+  })
   expect((await stack.exec('web', ['sh', '-c', 'stat -c %Y /proc/1'])).stdout).not.toBe(before.stdout)
 })
 
@@ -83,7 +84,7 @@ test('restart recreates what has new configuration, and leaves the servers alone
   const [web, db] = [await webId(), await stack.containerOf('db')]
   await stack.writeEnv({ MAX_THREADS: '7' })
   const { stdout } = await ops('restart')
-  expect(stdout).toMatch(/^web \(web\): recreated, running\nsidekiq|^sidekiq \(sidekiq\): recreated/m)
+  expect(stdout).toMatch(/docker compose .*up .*--force-recreate web sidekiq streaming$/m)
   expect(await webId()).not.toBe(web)
   expect(await stack.containerOf('db')).toBe(db)
   expect((await stack.exec('web', ['printenv', 'MAX_THREADS'])).stdout).toBe('7\n')
@@ -94,14 +95,6 @@ test('restart in a dry run restarts nothing', async () => {
   const { exitCode, stdout } = await ops('restart', '--dry-run')
   expect({ exitCode, web: await webId() }).toEqual({ exitCode: 0, web })
   expect(stdout).toContain('Would run:')
-})
-
-test('restart says what stays unhealthy', async () => {
-  await stack.faults({ STANDIN_BOOT_SECONDS: '0', STANDIN_UNHEALTHY: 'streaming' })
-  const { exitCode, stderr } = await ops('restart', '--role', 'streaming')
-  await stack.faults({})
-  if (exitCode === 0) return
-  expect(stderr).toContain('streaming')
 })
 
 test('cp copies folders both ways, and says when what goes in would be lost', async () => {
@@ -150,9 +143,11 @@ test.each([['shell'], ['console'], ['db:psql'], ['redis:cli']])('%s needs a term
 })
 
 test.each([
-  ['shell', 'echo $((6 * 7))\r', '42', 'exit 5\r', 5],
-  ['db:psql', 'SELECT 6 * 7;\r', '42', '\\q\r', 0],
-  ['redis:cli', 'ECHO 4\\u0032\rECHO forty-two\r', '"forty-two"', 'exit\r', 0],
+  ['shell', 'echo $((6 * 7))', /^42$/m, 'exit 5', 5],
+  // The stand-in's console has no prompt: its lines end where a real one asks.
+  ['console', '6 * 7', /^=> 42$/m, 'exit', 0],
+  ['db:psql', 'SELECT 6 * 7;', /^ +42$/m, '\\q', 0],
+  ['redis:cli', 'ECHO forty-two', /^"forty-two"$/m, 'exit', 0],
 ])('%s has the terminal', async (command, question, answer, goodbye, exitCode) => {
   const env = { ...cleanEnvironment(), ...here().env, TERM: 'dumb' }
   const terminal = spawn(process.execPath, [join(root, 'bin/run.js'), command], { env, cols: 80, rows: 24 })
@@ -161,9 +156,22 @@ test.each([
     said += text
   })
   const ended = new Promise<number>(resolve => terminal.onExit(event => resolve(event.exitCode)))
-  while (!/[$#>=]\s*$/.test(said)) await pause(100)
-  terminal.write(question)
-  while (!said.includes(answer)) await pause(100)
-  terminal.write(goodbye)
+  // Programs that edit lines drop what is typed before their prompt stands.
+  const prompted = async (before = /^/) => {
+    while (!before.test(plain(said)) || !/([$#>] *|\(stand-in\)\n|=> 42\n)$/.test(plain(said))) await pause(100)
+  }
+  await prompted()
+  terminal.write(`${question}\r`)
+  await prompted(answer)
+  terminal.write(`${goodbye}\r`)
   expect(await ended).toBe(exitCode)
 })
+
+/** Without the sequences that move the cursor and set modes. */
+function plain(said: string): string {
+  const ESC = String.fromCharCode(27)
+  return said
+    .replaceAll('\r\n', '\n')
+    .replaceAll(new RegExp(`${ESC}\\[[0-9;?]*[A-Za-z]`, 'g'), '')
+    .replaceAll(/^.*\r/gm, '')
+}

@@ -12,8 +12,7 @@ export interface RestartOptions {
 export interface RestartedProcess {
   name: string
   role: Role
-  /** `recreated`: a new container, so that changed configuration and a changed image are in force. */
-  how: 'recreated' | 'restarted'
+  health: AppProcess['health']
 }
 
 export interface RestartResult {
@@ -64,17 +63,18 @@ interface Identity {
   startedAt: string
 }
 
+/** A container that is recreated keeps its name, and starts at another time like one that is restarted. */
 function identityOf({ id, startedAt }: AppProcess): Identity {
   return { id, startedAt: startedAt?.toISOString() ?? '' }
 }
 
-/** Returns how the process was made anew. @throws RefusedError when it was not, or is not well. */
+/** Returns the process. @throws RefusedError when it was not started anew, or is not well. */
 function verified(process: AppProcess, former: readonly Identity[]): RestartedProcess {
   const { name, role, state, health } = process
   if (state !== 'running' || health === 'unhealthy') throw unwell(process)
-  const before = former.find(({ id }) => id === process.id)
-  if (before && before.startedAt === identityOf(process).startedAt) throw untouched(name)
-  return { name, role, how: before ? 'restarted' : 'recreated' }
+  const { id, startedAt } = identityOf(process)
+  if (former.some(before => before.id === id && before.startedAt === startedAt)) throw untouched(name)
+  return { name, role, health }
 }
 
 function unwell({ name, role, state, health }: AppProcess): RefusedError {

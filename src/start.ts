@@ -2,6 +2,7 @@ import { Config, handle, run } from '@oclif/core'
 import { errorText, operatorErrorOf } from './lib/base-command.js'
 import { ExitCode } from './lib/errors.js'
 import { Output } from './lib/output.js'
+import { understood } from './lib/words.js'
 
 /** Runs the command that the words name; the exit code is set when this returns. */
 export async function start(binUrl: string): Promise<void> {
@@ -10,7 +11,7 @@ export async function start(binUrl: string): Promise<void> {
   process.stderr.on('error', ignoreLostReader)
   try {
     const config = await Config.load(binUrl)
-    await run(askedFor(commandFirst(process.argv.slice(2))), config)
+    await run(understood(process.argv.slice(2), { ids: config.commandIDs }), config)
   } catch (thrown) {
     await reportFailure(thrown)
   }
@@ -25,40 +26,6 @@ function tellSilentEnd(): () => void {
   }
   process.once('exit', tell)
   return () => process.off('exit', tell)
-}
-
-/** Global flags may stand before the command, as they do for docker and git: the framework wants them behind it. */
-function commandFirst(words: readonly string[]): string[] {
-  const flags: string[] = []
-  let at = 0
-  for (; at < words.length && isGlobalFlag(words[at] ?? ''); at += 1) {
-    const word = words[at] ?? ''
-    flags.push(word)
-    if (TAKES_VALUE.has(word) && at + 1 < words.length) flags.push(words[++at] ?? '')
-  }
-  const [command, ...rest] = words.slice(at)
-  return command === undefined ? [...words] : [command, ...flags, ...rest]
-}
-
-const TAKES_VALUE = new Set([
-  '-i',
-  '--instance',
-  '--backend',
-  '-C',
-  '--project-dir',
-  '--project-directory',
-  '--log-level',
-])
-const TAKES_NONE = new Set(['--json', '--dry-run', '-y', '--yes', '-q', '--quiet'])
-
-function isGlobalFlag(word: string): boolean {
-  return TAKES_VALUE.has(word.split('=')[0] ?? '') || TAKES_NONE.has(word)
-}
-
-/** `mstdn-ops` and `mstdn-ops help …` are other words for `--help`. */
-function askedFor(words: readonly string[]): string[] {
-  if (words.length === 0) return ['--help']
-  return words[0] === 'help' ? [...words.slice(1), '--help'] : [...words]
 }
 
 /** Failures that no command could catch: an unknown command, a broken installation. */

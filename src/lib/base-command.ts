@@ -21,6 +21,7 @@ export abstract class OpsCommand<Result extends object> extends Command {
   static override baseFlags = {
     instance: Flags.string({
       char: 'i',
+      helpValue: 'NAME',
       helpGroup: 'GLOBAL',
       summary: 'The instance to work on, by its name in mstdn-ops.yaml.',
     }),

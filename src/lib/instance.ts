@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { UsageError } from './errors.js'
 import { configDir } from './paths.js'
 
-export const BACKENDS = ['compose', 'heroku', 'direct', 'sandbox'] as const
+export const BACKENDS = ['compose', 'direct', 'sandbox'] as const
 export type BackendKind = (typeof BACKENDS)[number]
 
 export interface RowBudget {

@@ -36,6 +36,8 @@ it('starts once, is worked on, stops, and is removed with its runs', async () =>
   expect(again.stderr).toContain('--statuses counts for a new one')
 
   expect((await cli(['rows', '--exact'], { env })).stdout).toMatch(/^statuses +20 /m)
+  const [estimated, exact] = await Promise.all([['rows'], ['rows', '--exact']].map(words => total(words)))
+  expect(estimated, 'what the server estimates of a database that nobody writes to').toBe(exact)
   expect(await cli(['accounts:disable-2fa', 'alice'], { env })).toMatchObject({ exitCode: 0 })
   expect(await cli(['accounts:make-admin', 'bob'], { env })).toMatchObject({ exitCode: 3, stdout: '' })
 
@@ -47,6 +49,10 @@ it('starts once, is worked on, stops, and is removed with its runs', async () =>
   expect(existsSync(join(home, 'state/mstdn-ops/sandbox'))).toBe(false)
   expect(existsSync(join(home, 'state/mstdn-ops/sandbox-data'))).toBe(false)
 })
+
+async function total(words: string[]): Promise<number> {
+  return JSON.parse((await cli([...words, '--json'], { env })).stdout).rows
+}
 
 it('touches no folder that holds something else', async () => {
   const other = { ...env, MSTDN_OPS_SANDBOX_DIR: home }

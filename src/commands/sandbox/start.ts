@@ -50,7 +50,7 @@ export default class SandboxStart extends OpsCommand<SandboxStarted> {
   protected override render({ dir, release, state, missing }: SandboxStarted): string {
     const verb = { started: 'runs', 'ran already': 'runs already', 'would start': 'would be started' }[state]
     const next = [
-      'Try it:',
+      'Try it (or export MSTDN_OPS_BACKEND=sandbox, and leave --backend out):',
       '  mstdn-ops status --backend sandbox',
       '  mstdn-ops accounts:disable-2fa alice --backend sandbox',
     ]

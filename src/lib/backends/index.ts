@@ -1,4 +1,4 @@
-import { RefusedError, UsageError } from '../errors.js'
+import { UsageError } from '../errors.js'
 import type { BackendKind, Instance } from '../instance.js'
 import type { Ledger } from '../ledger.js'
 import type { Output } from '../output.js'
@@ -14,11 +14,10 @@ export interface BackendParts {
 type Open = (instance: Instance, parts: BackendParts) => Promise<Backend>
 
 /** Every backend, loaded only when it is used. A new one is a folder beside these and a line here. */
-const OPENERS: Readonly<Record<BackendKind, Open | undefined>> = {
+const OPENERS: Readonly<Record<BackendKind, Open>> = {
   compose: async (instance, parts) => (await import('./compose/index.js')).openCompose(instance, parts),
   direct: async (instance, parts) => (await import('./direct/index.js')).openDirect(instance, parts),
   sandbox: async (instance, parts) => (await import('./direct/sandbox/index.js')).openSandbox(instance, parts),
-  heroku: undefined,
 }
 
 /**
@@ -27,25 +26,15 @@ const OPENERS: Readonly<Record<BackendKind, Open | undefined>> = {
  * @throws UsageError when no backend was named and none could be detected; RefusedError from its preflight.
  */
 export async function openBackend(instance: Instance, parts: BackendParts): Promise<Backend> {
-  const backend = instance.backend ? await openNamed(instance.backend, instance, parts) : await detect(instance, parts)
+  const backend = instance.backend ? await OPENERS[instance.backend](instance, parts) : await detect(instance, parts)
   await backend.preflight()
   return backend
 }
 
-async function openNamed(kind: BackendKind, instance: Instance, parts: BackendParts): Promise<Backend> {
-  const open = OPENERS[kind]
-  if (open) return open(instance, parts)
-  throw new RefusedError({
-    code: 'backend-not-built',
-    message: `The ${kind} backend is not part of this version of mstdn-ops yet.`,
-    next: 'Use compose, or direct with a database URL.',
-  })
-}
-
 async function detect(instance: Instance, parts: BackendParts): Promise<Backend> {
-  if (instance.databaseUrl) return openNamed('direct', instance, parts)
+  if (instance.databaseUrl) return OPENERS.direct(instance, parts)
   const { detectCompose } = await import('./compose/index.js')
-  if (await detectCompose(instance.projectDir, parts)) return openNamed('compose', instance, parts)
+  if (await detectCompose(instance.projectDir, parts)) return OPENERS.compose(instance, parts)
   throw new UsageError({
     code: 'no-instance-found',
     message: `No Mastodon was found in ${instance.projectDir}.`,

@@ -39,7 +39,8 @@ export async function readJobs(toolbox: Toolbox): Promise<JobsOverview> {
     const listeners = listened.filter(each => each === name).length
     return { name, size: queue?.size ?? 0, latency: queue === undefined ? 0 : (queue.latency ?? null), listeners }
   })
-  const missing = missingQueues(version, listened)
+  // Without any process it goes without saying that nobody listens to each of the queues.
+  const missing = alive.length === 0 ? [] : missingQueues(version, listened)
   const problems = [...processProblems(alive), ...missing.map(unheard), ...states.flatMap(queueProblems)]
   return { queues: states, processes: alive, stats: await stats(redis), problems }
 }
@@ -54,7 +55,7 @@ function processProblems(alive: readonly SidekiqProcess[]): string[] {
 }
 
 function unheard({ name, carries }: { name: string; carries: string }): string {
-  return `Nobody takes jobs from the queue ${name}: ${carries} stand still.`
+  return `Nobody takes jobs from the queue ${name}, which carries ${carries}.`
 }
 
 function queueProblems({ name, size, latency, listeners }: QueueState): string[] {

@@ -158,7 +158,9 @@ test.each([
   const ended = new Promise<number>(resolve => terminal.onExit(event => resolve(event.exitCode)))
   // Programs that edit lines drop what is typed before their prompt stands.
   const prompted = async (before = /^/) => {
-    while (!before.test(plain(said)) || !/([$#>] *|\(stand-in\)\n|=> 42\n)$/.test(plain(said))) await pause(100)
+    const text = () => plain(said)
+    await expect.poll(text, { timeout: 60_000 }).toMatch(before)
+    await expect.poll(text, { timeout: 60_000 }).toMatch(/([$#>] *|\(stand-in\)\n|=> 42\n)$/)
   }
   await prompted()
   terminal.write(`${question}\r`)

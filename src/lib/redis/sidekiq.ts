@@ -137,7 +137,7 @@ const MOVE =
  */
 export async function retryAll(
   redis: RedisDatabase,
-  options: { limit?: number; now?: Date } = {},
+  options: { limit?: number; now?: Date; byHand?: RubyByHand } = {},
 ): Promise<RetryOutcome> {
   const last = options.limit === undefined ? -1 : options.limit - 1
   const entries = options.limit === 0 ? [] : texts(await look(redis, 'ZRANGE', redis.key('retry'), 0, last))
@@ -146,29 +146,33 @@ export async function retryAll(
     const job = retriedJob(entry, now)
     return job === undefined ? [] : [{ entry, ...job }]
   })
-  const moved = await moveAll(redis, jobs, options.limit)
+  const moved = await moveAll(redis, jobs, retryByHand(options))
   return { moved, unreadable: entries.length - jobs.length, gone: jobs.length - moved }
 }
 
 type Move = RetriedJob & { entry: string }
 
-async function moveAll(redis: RedisDatabase, jobs: Move[], limit: number | undefined): Promise<number> {
+async function moveAll(redis: RedisDatabase, jobs: Move[], byHand: string): Promise<number> {
   let moved = 0
-  for (let at = 0; at < jobs.length; at += BATCH) moved += await move(redis, jobs.slice(at, at + BATCH), limit)
+  for (let at = 0; at < jobs.length; at += BATCH) moved += await move(redis, jobs.slice(at, at + BATCH), byHand)
   return redis.dryRun ? jobs.length : moved
 }
 
-async function move(redis: RedisDatabase, jobs: Move[], limit: number | undefined): Promise<number> {
+async function move(redis: RedisDatabase, jobs: Move[], byHand: string): Promise<number> {
   const keys = [redis.key('retry'), redis.key('queues')]
   const values = jobs.flatMap(job => [job.entry, job.queue, job.payload])
   // The payloads hold what people wrote, and are many: they stand in no plan.
-  const words = { exact: `EVAL '${MOVE}' 2 ${keys.join(' ')} … (${jobs.length} jobs)`, byHand: retryByHand(limit) }
+  const words = { exact: `EVAL '${MOVE}' 2 ${keys.join(' ')} … (${jobs.length} jobs)`, byHand }
   return Number(await redis.writeAs(words, 'EVAL', MOVE, 2, ...keys, redis.key('queue:'), ...values))
 }
 
-function retryByHand(limit: number | undefined): string {
-  const ruby = limit === undefined ? 'retry_all' : `first(${limit}).each(&:retry)`
-  return `bin/rails runner 'Sidekiq::RetrySet.new.${ruby}'`
+/** Returns the line with which an operator would run the Ruby text in the app. */
+export type RubyByHand = (ruby: string) => string
+
+const plainRunner: RubyByHand = ruby => `bin/rails runner '${ruby}'`
+
+function retryByHand({ limit, byHand = plainRunner }: { limit?: number; byHand?: RubyByHand }): string {
+  return byHand(`Sidekiq::RetrySet.new.${limit === undefined ? 'retry_all' : `first(${limit}).each(&:retry)`}`)
 }
 
 /** KEYS: the queue, the set of queues. ARGV: the queue's name. */
@@ -180,11 +184,11 @@ const CLEAR =
  *
  * @throws UsageError when there is no such queue, naming those that there are.
  */
-export async function clearQueue(redis: RedisDatabase, name: string): Promise<number> {
+export async function clearQueue(redis: RedisDatabase, name: string, byHand = plainRunner): Promise<number> {
   const names = texts(await look(redis, 'SMEMBERS', redis.key('queues')))
   if (!names.includes(name)) throw noSuchQueue(name, names)
   const size = Number(await look(redis, 'LLEN', redis.key(`queue:${name}`)))
-  const words = { byHand: `bin/rails runner 'Sidekiq::Queue.new(${rubyString(name)}).clear'` }
+  const words = { byHand: byHand(`Sidekiq::Queue.new(${rubyString(name)}).clear`) }
   const dropped = await redis.writeAs(words, 'EVAL', CLEAR, 2, redis.key(`queue:${name}`), redis.key('queues'), name)
   return redis.dryRun ? size : Number(dropped)
 }

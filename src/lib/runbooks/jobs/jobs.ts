@@ -1,6 +1,6 @@
 import { UsageError } from '../../errors.js'
 import { scheduledJob } from '../../mastodon/catalogue.js'
-import { clearQueue, type Queue, queues, retryAll } from '../../redis/sidekiq.js'
+import { clearQueue, type Queue, queues, type RubyByHand, retryAll } from '../../redis/sidekiq.js'
 import type { Consent, Runbook, Step } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -51,7 +51,7 @@ function retryStep(limit: number | undefined): Step {
       return Number(await redis.read('ZCARD', redis.key('retry'))) > 0 || 'no job waits for another attempt'
     },
     run: async ({ toolbox, note }) => {
-      const options = limit === undefined ? {} : { limit }
+      const options = { byHand: rubyByHand(toolbox), ...(limit === undefined ? {} : { limit }) }
       const { moved, unreadable } = await retryAll(await toolbox.redis(), options)
       await note('retried', JSON.stringify({ moved, unreadable }))
     },
@@ -83,8 +83,15 @@ function clearStep(queue: string): Step {
     atomic: true,
     repeatable: true,
     irreversible: 'the jobs are lost',
-    run: async ({ toolbox, note }) => note('dropped', String(await clearQueue(await toolbox.redis(), queue))),
+    run: async ({ toolbox, note }) =>
+      note('dropped', String(await clearQueue(await toolbox.redis(), queue, rubyByHand(toolbox)))),
   }
+}
+
+/** Where the app's commands can be run, its own way to run them; the bare command elsewhere. */
+function rubyByHand({ backend }: Toolbox): RubyByHand | undefined {
+  const { oneOff } = backend
+  return oneOff && (ruby => oneOff.byHand({ argv: ['bin/rails', 'runner', ruby], effect: 'write' }))
 }
 
 async function clearConsent(toolbox: Toolbox, queue: string): Promise<Consent> {

@@ -28,7 +28,7 @@ const checks = [
 ]
 const suites = [
   { name: 'unit and contract', args: NODE_ONLY },
-  ...(quick ? [] : [{ name: 'servers and end to end', args: [...SERVERS, '--no-file-parallelism'] }]),
+  ...(quick ? [] : [{ name: 'servers and end to end', args: [...SERVERS, '--maxWorkers=2'] }]),
 ]
 
 function run(command, args) {

@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { messageOf, NotUndoneError, type OperatorError, OutcomeUnknownError } from '../errors.js'
+import { messageOf, NotUndoneError, OperatorError, OutcomeUnknownError } from '../errors.js'
 import type { Toolbox } from '../toolbox.js'
 import { type Drawing, draw, UNDO } from './draw.js'
 import type { Journal, RunRecord, StepState } from './journal.js'
@@ -236,7 +236,7 @@ export class RunLoop {
     } catch (error) {
       drawing.fail(step.id, this.#clean(error))
       await this.#jot(() => journal.step(step.id, 'undo-failed', this.#clean(error)))
-      return [{ step, why: `its undo failed: ${messageOf(error)}` }]
+      return [{ step, why: `its undo failed: ${withReason(error)}` }]
     }
     this.#at(step, 'undo-acted')
     await this.#jot(() => journal.step(step.id, 'undone'))
@@ -293,6 +293,12 @@ export class RunLoop {
 /** Returns the reason of a run that died on its way back, as the journal tells it. */
 export function reasonToGoBack(record: RunRecord): Error {
   return record.undoing === new Interrupted().message ? new Interrupted() : new Error(record.undoing)
+}
+
+/** Returns the message, and why, where that is known: of an undo that failed nothing else is shown. */
+function withReason(error: unknown): string {
+  const why = error instanceof OperatorError ? error.why : undefined
+  return why === undefined ? messageOf(error) : `${messageOf(error)} ${why}`
 }
 
 function appendQuietly(log: string, line: string): void {

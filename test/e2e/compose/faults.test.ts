@@ -163,15 +163,13 @@ describe('keys:vapid --replace', { timeout: PATIENCE }, () => {
   })
   afterEach(() => file.removeCopies())
 
-  const STEPS = ['keep', 'write', 'restart', 'verify'] as const
+  // The scripted instance of test/lib/runbooks/config goes through all; here the two that change something do.
+  const STEPS = FULL ? ['keep', 'write', 'restart', 'verify'] : ['write', 'restart']
   const breakAt = (step: string, boundary: Boundary, by?: 'failure') =>
     story.breakAt('keys:vapid', { replace: true }, { step, boundary, by })
-  const places = STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary })))
+  const places = STEPS.flatMap(step => SOME.map(boundary => ({ step, boundary })))
   // Each place once, one way or the other; `--full` takes both.
-  const halves = (first: number) =>
-    FULL
-      ? places
-      : places.filter(({ boundary }, at) => SOME.includes(boundary) && ((at >> 2) + (at >> 1)) % 2 === first)
+  const halves = (first: number) => places.filter((_, at) => FULL || (Math.floor(at / SOME.length) + at) % 2 === first)
 
   test.each(halves(0))('killed at $step, $boundary: resume puts new keys into force', async ({ step, boundary }) => {
     expect(await breakAt(step, boundary)).toMatchObject({ killed: true })

@@ -1,4 +1,5 @@
-import { NotUndoneError, RefusedError } from '../../errors.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import { type AppProcess, type Processes, ROLES, type Role } from '../backend.js'
 import { firstLine } from './complaints.js'
@@ -6,6 +7,9 @@ import type { ServiceConfiguration } from './configuration.js'
 import type { Container } from './containers.js'
 import { untilHealthy } from './healthy.js'
 import type { Stack } from './stack.js'
+
+/** Milliseconds in which the engine ends what a killed client had asked of it. */
+const SETTLING_MS = 3_000
 
 /** The containers of the roles. The database's and Redis's are never touched. */
 export class ComposeProcesses implements Processes {
@@ -37,9 +41,9 @@ export class ComposeProcesses implements Processes {
     this.#stack.configuration.forget()
     await this.#refuseOtherImage(containers)
     const anew = await this.#isChanged(services, containers)
-    await this.#change(
-      anew ? this.#upInvocation(services, containers, true) : this.#restartInvocation(services, containers),
-    )
+    await (anew
+      ? this.#bringUp(services, containers, true)
+      : this.#change(this.#restartInvocation(services, containers)))
     await this.#untilHealthy(services)
   }
 
@@ -59,8 +63,21 @@ export class ComposeProcesses implements Processes {
     const byHand = this.#byHand('start', stopped)
     if (stopped.length > 0)
       await this.#change(this.#stack.project.docker(['start', ...namesOf(stopped)], { effect: 'write', byHand }))
-    if (absent.length > 0) await this.#change(this.#upInvocation(absent, [], false))
+    if (absent.length > 0) await this.#bringUp(absent, [], false)
     await this.#untilHealthy(services)
+  }
+
+  /**
+   * An `up` that died with a killed run leaves containers half made or about to be removed, and for a moment these are
+   * in the way of the next one (2.26): it is tried once more.
+   */
+  async #bringUp(services: readonly string[], containers: readonly Container[], anew: boolean): Promise<void> {
+    const invocation = this.#upInvocation(services, containers, anew)
+    await this.#change(invocation).catch(async (error: unknown) => {
+      this.#stack.parts.output.info(`${messageOf(error)} Trying once more.`)
+      await sleep(SETTLING_MS)
+      await this.#change(invocation)
+    })
   }
 
   async #change(invocation: Invocation): Promise<void> {

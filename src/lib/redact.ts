@@ -1,6 +1,9 @@
 /** Shorter values are too common as ordinary words to be replaced everywhere. */
 const SHORTEST_SECRET = 6
 
+/** What a run hands to the operator once, like a new password (see RunReport). */
+const REVEALED = 'revealed'
+
 /**
  * Knows the secret values of this process and takes them out of any text.
  *
@@ -22,12 +25,13 @@ export class Redactor {
     return clean
   }
 
-  /** Returns a copy of plain data (arrays, records, strings) with every string redacted. */
+  /** Returns a copy of plain data (arrays, records, strings) with every string redacted, but for what is `revealed` on purpose. */
   data<T>(data: T): T {
     if (typeof data === 'string') return this.text(data) as T
     if (Array.isArray(data)) return data.map(item => this.data(item)) as T
     if (data === null || typeof data !== 'object' || data instanceof Date) return data
-    return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, this.data(value)])) as T
+    const clean = ([key, value]: [string, unknown]) => [key, key === REVEALED ? value : this.data(value)]
+    return Object.fromEntries(Object.entries(data).map(clean)) as T
   }
 
   #longestFirst() {

@@ -32,6 +32,15 @@ describe('Redactor', () => {
     })
   })
 
+  it('leaves what a run reveals to the operator', () => {
+    const redactor = new Redactor()
+    redactor.add('NEW_PASSWORD', 'correct-horse')
+    const report = { revealed: { NEW_PASSWORD: 'correct-horse' }, changes: ['set correct-horse'] }
+    expect(redactor.data({ report })).toEqual({
+      report: { revealed: { NEW_PASSWORD: 'correct-horse' }, changes: ['set [NEW_PASSWORD]'] },
+    })
+  })
+
   it('leaves short values alone: they would blank out ordinary words', () => {
     const redactor = new Redactor()
     redactor.add('PORT', '5432')

@@ -14,20 +14,13 @@ export default class ResetPassword extends ChangeCommand<ResetPasswordResult> {
     user: Args.string({ required: true, description: 'the local name or the e-mail address' }),
   }
 
-  #revealed: Record<string, string> = {}
-
   protected override async execute(): Promise<RunReport<ResetPasswordResult>> {
     const { args } = await this.parse(ResetPassword)
     const report = await this.change(resetPassword, { user: args.user })
-    this.#revealed = report.revealed
     const password = report.revealed[NEW_PASSWORD]
     // Also under --quiet: it is shown now or never.
     if (password !== undefined && !this.jsonEnabled()) showOnce(`New password: ${password}`)
     return report
-  }
-
-  protected override toSuccessJson(result: unknown): unknown {
-    return { ...(result as object), revealed: this.#revealed }
   }
 
   protected override achieved({ username, openSessions, openTokens }: ResetPasswordResult): string {

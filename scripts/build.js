@@ -23,14 +23,13 @@ async function commandFiles() {
 
 async function bundle() {
   const fresh = join(root, `dist.new-${process.pid}`)
-  const result = await build({
+  await build({
     absWorkingDir: root,
     entryPoints: ['src/start.ts', 'src/quick.ts', 'src/lib/help.ts', ...(await commandFiles())],
     outbase: 'src',
     outdir: fresh,
     bundle: true,
     splitting: true,
-    metafile: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
@@ -42,7 +41,6 @@ async function bundle() {
       js: "import { createRequire as __createRequire } from 'node:module'; import { fileURLToPath as __toPath } from 'node:url'; import { dirname as __dirnameOf } from 'node:path'; const require = __createRequire(import.meta.url); const __filename = __toPath(import.meta.url); const __dirname = __dirnameOf(__filename);",
     },
   })
-  await writeFile(join(fresh, 'metafile.json'), JSON.stringify(result.metafile))
   await swapIn(fresh)
 }
 

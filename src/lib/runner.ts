@@ -47,6 +47,9 @@ export interface Channel {
   kill(signal?: NodeJS.Signals): void
 }
 
+/** Names the run in the environment of what it starts to write: by it a resume finds what a killed run left at work. */
+export const RUN_VARIABLE = 'MSTDN_RUN_ID'
+
 const PLANNED: Outcome = { stdout: '', stderr: '', exitCode: 0, planned: true }
 const MOST_OUTPUT = 64 * 1024 * 1024
 
@@ -60,6 +63,8 @@ export class Runner {
   readonly #output: Output
   readonly #ledger: Ledger
   readonly dryRun: boolean
+  /** The run that is under way. */
+  runId: string | undefined
 
   constructor(parts: { output: Output; ledger: Ledger; dryRun?: boolean }) {
     this.#output = parts.output
@@ -152,13 +157,17 @@ export class Runner {
   #options(invocation: Invocation) {
     return {
       ...(invocation.cwd === undefined ? {} : { cwd: invocation.cwd }),
-      env: { ...invocation.env },
+      env: { ...invocation.env, ...this.#mark(invocation) },
       reject: false,
       detached: true,
       cleanup: true,
       stripFinalNewline: false,
       windowsHide: true,
     } satisfies Options
+  }
+
+  #mark({ effect }: Invocation): Record<string, string> {
+    return effect === 'write' && this.runId !== undefined ? { [RUN_VARIABLE]: this.runId } : {}
   }
 
   #limit(child: { pid?: number | undefined }, invocation: Invocation): () => boolean {

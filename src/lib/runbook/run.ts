@@ -4,6 +4,7 @@ import { runsDir } from '../paths.js'
 import type { Toolbox } from '../toolbox.js'
 import { toolVersion } from '../version.js'
 import { assertResumable, findRun, isUnfinished, Journal, newRunId, type RunRecord, unfinishedRun } from './journal.js'
+import { waitForLeftovers } from './leftovers.js'
 import { takeLock } from './lock.js'
 import { type BoundaryObserver, RunLoop, reasonToGoBack, type TakenStep } from './loop.js'
 import type { Runbook, Step, StepContext } from './step.js'
@@ -46,6 +47,7 @@ export async function runRunbook<O extends object, R extends object>(
     const steps = await runbook.steps(toolbox, options)
     const journal = await Journal.create(dir, headerOf(toolbox, runbook, options, runId, steps))
     const report = emptyReport<R>(runbook, runId)
+    toolbox.runner.runId = runId
     await loopOf({ toolbox, name: runbook.name, runId, steps, journal, dir, ...extra }, report).forward()
     return await completed(toolbox, runbook, options, journal, report)
   } finally {
@@ -69,6 +71,8 @@ export async function resumeRun<O extends object, R extends object>(
   try {
     // Under the lock, for another resume may have ended it since it was found.
     const record = await stillUnfinished(dir, runId)
+    await waitForLeftovers(runId, toolbox.output)
+    toolbox.runner.runId = runId
     const options = record.header.options as O
     const steps = await runbook.steps(toolbox, options)
     assertResumable(record, toolVersion(), steps, extra)

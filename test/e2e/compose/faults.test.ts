@@ -196,17 +196,29 @@ describe('keys:vapid --replace', { timeout: PATIENCE }, () => {
   })
 
   // What the killed run had started, compose, goes on by itself for a moment.
-  const moments = FULL ? [0, 300, 700, 1_500, 3_000] : [700]
-  test.each(moments)('killed %i ms into the restart: resume --undo has the former keys in force', async moment => {
+  const moments = FULL ? [0, 300, 600, 700, 800, 900, 1_100, 1_500, 3_000] : [700, 1_100]
+  async function killedInside(moment: number): Promise<void> {
     const run = story.start(REPLACE)
     await run.until('Restart web, sidekiq so that they read it …')
     await sleep(moment)
     run.signal('SIGKILL')
     await run.ended
+  }
+
+  test.each(moments)('killed %i ms into the restart: resume --undo has the former keys in force', async moment => {
+    await killedInside(moment)
     const undone = await story.tool('resume', '--undo')
     expect(undone.exitCode, undone.stderr).toBe(0)
     await file.expectFormer()
     await story.expectOver('undone')
+  })
+
+  test.each(moments)('killed %i ms into the restart: resume has the new keys in force', async moment => {
+    await killedInside(moment)
+    const resumed = await story.tool('resume')
+    expect(resumed.exitCode, resumed.stderr).toBe(0)
+    await file.expectNewKeys()
+    await story.expectOver('done')
   })
 
   test.each(['SIGINT', 'SIGTERM'] as const)('%s stops at the end of the step, and undoes: 130', async signal => {

@@ -6,6 +6,7 @@ import { spawn } from '@lydell/node-pty'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type CliResult, cleanEnvironment, cli, root } from '../../support/cli.js'
 import { type Stack, startStack } from './bed/bed.js'
+import { must } from './bed/process.js'
 import { start } from './started.js'
 
 // Beside other stacks on a small machine each process takes its time.
@@ -56,6 +57,31 @@ test('run in a dry run runs nothing', async () => {
     ...{ exitCode: 0, there: false },
   })
   expect(stdout).toContain('exec web touch /opt/mastodon/public/system/touched')
+})
+
+test('restart clears away what a killed recreation had half made', async () => {
+  const id = (await webId()).slice(0, 12)
+  const inspected = await must('docker', ['inspect', '--format', '{{.Name}} {{.Config.Image}}', id])
+  const [name = '', image = ''] = inspected.trim().slice(1).split(' ')
+  const labels = await must('docker', [
+    'inspect',
+    '--format',
+    '{{range $k, $v := .Config.Labels}}{{$k}}={{$v}}\n{{end}}',
+    id,
+  ])
+  const flags = labels
+    .split('\n')
+    .filter(Boolean)
+    .flatMap(label => ['--label', label])
+  await must('docker', ['create', '--name', `${id}_${name}`, ...flags, image])
+  const { stdout, stderr, exitCode } = await ops('restart', '--role', 'web')
+  expect({ exitCode, first: stdout.split('\n')[0] }, stderr).toEqual({
+    exitCode: 0,
+    first: 'web (web): started anew, running and healthy',
+  })
+  const filter = ['--filter', `label=com.docker.compose.project=${stack.projectName}`]
+  const names = await must('docker', ['ps', '-a', ...filter, '--format', '{{.Names}}'])
+  expect(names.split('\n').filter(one => one.includes('web'))).toEqual([name])
 })
 
 test('run says that the end was not seen when the container goes away', async () => {

@@ -5,6 +5,7 @@ import { type AppProcess, type Processes, ROLES, type Role } from '../backend.js
 import { firstLine } from './complaints.js'
 import type { ServiceConfiguration } from './configuration.js'
 import type { Container } from './containers.js'
+import { clearHalfMade } from './half-made.js'
 import { untilHealthy } from './healthy.js'
 import type { Stack } from './stack.js'
 
@@ -35,6 +36,7 @@ export class ComposeProcesses implements Processes {
    * @throws RefusedError when the configuration names another image than the one that runs: that is an upgrade.
    */
   async restart(roles: readonly Role[]): Promise<void> {
+    await clearHalfMade(this.#stack)
     const containers = await this.#stack.containersOf(roles)
     const services = await this.#stack.servicesOf(roles)
     if (services.length === 0) return
@@ -56,6 +58,7 @@ export class ComposeProcesses implements Processes {
 
   /** By `docker start`, which keeps the number of containers; a service that has none is brought up. */
   async start(roles: readonly Role[]): Promise<void> {
+    await clearHalfMade(this.#stack)
     const containers = await this.#stack.containersOf(roles)
     const services = await this.#stack.servicesOf(roles)
     const stopped = containers.filter(container => !isUp(container))
@@ -67,15 +70,13 @@ export class ComposeProcesses implements Processes {
     await this.#untilHealthy(services)
   }
 
-  /**
-   * An `up` that died with a killed run leaves containers half made or about to be removed, and for a moment these are
-   * in the way of the next one (2.26): it is tried once more.
-   */
+  /** What the engine still does for an `up` that died with a killed run may be in the way: it is tried once more. */
   async #bringUp(services: readonly string[], containers: readonly Container[], anew: boolean): Promise<void> {
     const invocation = this.#upInvocation(services, containers, anew)
     await this.#change(invocation).catch(async (error: unknown) => {
       this.#stack.parts.output.info(`${messageOf(error)} Trying once more.`)
       await sleep(SETTLING_MS)
+      await clearHalfMade(this.#stack)
       await this.#change(invocation)
     })
   }

@@ -145,6 +145,8 @@ function restartStep(config: Config, change: ConfigChange): Step {
 async function needsRestart(config: Config, change: ConfigChange, context: StepContext): Promise<true | string> {
   const processes = context.toolbox.backend.processes
   if (processes === undefined) return 'there are no processes to restart from here'
+  // A killed restart may have left nothing running.
+  if (context.noted('processes') !== undefined) return true
   const running = (await processes.list()).filter(
     process => process.state !== 'stopped' && change.roles.includes(process.role),
   )

@@ -32,7 +32,7 @@ const suites = [
 ]
 
 function run(command, args) {
-  const env = { ...process.env, NODE_EXTRA_CA_CERTS: '', ...(full ? { MSTDN_OPS_FULL: '1' } : {}) }
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: '', ...(full ? { MSTDN_TEST_FULL: '1' } : {}) }
   return spawnSync(command, args, { cwd: root, env, stdio: 'inherit' }).status ?? 1
 }
 

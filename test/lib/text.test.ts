@@ -31,7 +31,7 @@ describe('shellLine', () => {
         const shown = execFileSync('sh', ['-c', `printf '%s\\0' ${shellLine(words)}`])
         expect(shown.toString().split('\0').slice(0, -1)).toEqual(words)
       }),
-      { numRuns: process.env.MSTDN_OPS_FULL ? 500 : 40 },
+      { numRuns: process.env.MSTDN_TEST_FULL ? 500 : 40 },
     )
   })
 })

@@ -27,7 +27,7 @@ export async function testSandbox(options: { release?: string; statuses?: number
   const base = { MSTDN_OPS_SANDBOX_DIR: join(dir, 'sandbox'), XDG_CONFIG_HOME: join(dir, 'config') }
   Object.assign(process.env, base, { XDG_STATE_HOME: join(dir, 'state') })
   // It is the tests' own, and the tool refuses variables that it does not know.
-  delete process.env.MSTDN_OPS_FULL
+  delete process.env.MSTDN_TEST_FULL
   let states = 0
   return {
     dir,

@@ -18,7 +18,7 @@ import { Runner } from '../../../src/lib/runner.js'
 import { type Stack, startStack } from './bed/bed.js'
 import { finish, must } from './bed/process.js'
 
-const FULL = process.env.MSTDN_OPS_FULL === '1'
+const FULL = process.env.MSTDN_TEST_FULL === '1'
 
 function partsOf(dryRun = false) {
   const output = new Output({ logLevel: 'error' })

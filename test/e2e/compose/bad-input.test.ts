@@ -175,7 +175,7 @@ describe('a role that is missing', () => {
 })
 
 describe('the engine goes in the middle', () => {
-  const most = process.env.MSTDN_OPS_FULL ? 24 : 12
+  const most = process.env.MSTDN_TEST_FULL ? 24 : 12
 
   it.each(Array.from({ length: most }, (_, calls) => [calls + 1]))(
     'after %i calls: the exit code tells the truth',

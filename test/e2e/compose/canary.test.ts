@@ -20,7 +20,7 @@ const NAMES = [
 /** The dimensions in pairs; `--full` takes all four. */
 const PAIRS = [['--dry-run'], ['--json']]
 const ALL = [...PAIRS, ['--dry-run', '--json'], []]
-const FLAGS = process.env.MSTDN_OPS_FULL ? ALL : PAIRS
+const FLAGS = process.env.MSTDN_TEST_FULL ? ALL : PAIRS
 
 let stack: Stack
 let state: string

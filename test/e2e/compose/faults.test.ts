@@ -9,7 +9,7 @@ import { people, type Stack, startStack } from './bed/bed.js'
 import { must } from './bed/process.js'
 import { BrokenRun, EnvFile } from './broken-run.js'
 
-const FULL = process.env.MSTDN_OPS_FULL === '1'
+const FULL = process.env.MSTDN_TEST_FULL === '1'
 const BOUNDARIES: readonly Boundary[] = ['before', 'started', 'acted', 'after']
 /** Around the journal's word and the work itself; `--full` takes the boundaries that say the same once more. */
 const SOME: readonly Boundary[] = FULL ? BOUNDARIES : ['started', 'acted']

@@ -100,7 +100,7 @@ it('knows the places of every command', () => {
 
 /** Each place gets three of the words, in turn, so that each word meets many places; all of them with `--full`. */
 const share = (at: number) =>
-  HOSTILE.filter((_, index) => process.env.MSTDN_OPS_FULL !== undefined || (index + at) % 3 === 0)
+  HOSTILE.filter((_, index) => process.env.MSTDN_TEST_FULL !== undefined || (index + at) % 3 === 0)
 
 const cases = builtCommands()
   .flatMap(id => (PLACES[id] ?? []).map(place => ({ id, place })))

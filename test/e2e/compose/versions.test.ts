@@ -88,7 +88,7 @@ describe.each(versions)('every changing command on the stand-in of Mastodon %s',
   it.each(COMMANDS.map(words => [words.join(' '), words] as const))(
     '%s is carried out, or refused by name without a change',
     async (_title, words) => {
-      const planned = process.env.MSTDN_OPS_FULL ? tell(words, await answer([...words, '--dry-run'])) : undefined
+      const planned = process.env.MSTDN_TEST_FULL ? tell(words, await answer([...words, '--dry-run'])) : undefined
       const done = await answer(words)
       expect([0, 3], JSON.stringify(done)).toContain(done.error?.exitCode ?? done.exitCode)
       if (done.error) expect(done.error.next, 'a refusal says what to do').toBeTruthy()

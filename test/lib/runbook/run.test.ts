@@ -11,7 +11,7 @@ import { type TestSandbox, testSandbox } from '../../support/sandbox.js'
 import type { Script, ScriptedStep } from '../../support/scripted-run.js'
 
 const root = join(import.meta.dirname, '../../..')
-const FULL = process.env.MSTDN_OPS_FULL === '1'
+const FULL = process.env.MSTDN_TEST_FULL === '1'
 const THREE: ScriptedStep[] = [{ id: 'one' }, { id: 'two' }, { id: 'three' }]
 
 let sandbox: TestSandbox

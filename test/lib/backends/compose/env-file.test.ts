@@ -77,7 +77,7 @@ describe('the spelling of a value', () => {
         const changes = Object.fromEntries(list.map((value, at) => [`V${at}`, value]))
         expect(dotenvReads(changedEnvFile("# c\nOLD='x'\n", changes))).toEqual({ OLD: 'x', ...changes })
       }),
-      { numRuns: process.env.MSTDN_OPS_FULL === '1' ? 20_000 : 1000 },
+      { numRuns: process.env.MSTDN_TEST_FULL === '1' ? 20_000 : 1000 },
     )
   })
 

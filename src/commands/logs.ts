@@ -25,7 +25,7 @@ export default class Logs extends OpsCommand<{ lines: LogLine[] }> {
     const { flags } = await this.parse(Logs)
     if (flags.follow && this.jsonEnabled()) throw endless()
     const { backend } = await this.toolbox()
-    if (backend.logs === undefined) throw lacks(backend, 'logs', 'Read them where the processes run.')
+    if (backend.logs === undefined) throw lacks(backend, 'logs', 'logs', 'Read them where the processes run.')
     const lines: LogLine[] = []
     await backend.logs.read({
       ...{ roles: flags.role ?? ROLES, lines: flags.lines, follow: flags.follow },

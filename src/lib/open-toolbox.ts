@@ -1,3 +1,4 @@
+import type { FacetName } from './backends/backend.js'
 import { openBackend } from './backends/index.js'
 import { RefusedError } from './errors.js'
 import { type InstanceFlags, resolveInstance } from './instance.js'
@@ -65,22 +66,23 @@ function connectionsOf(backend: Toolbox['backend'], ledger: Ledger, dryRun: bool
 }
 
 async function connectDatabase(backend: Toolbox['backend'], ledger: Ledger, dryRun: boolean): Promise<Database> {
-  if (backend.postgres === undefined) throw lacks(backend, 'PostgreSQL')
+  if (backend.postgres === undefined) throw lacks(backend, 'postgres', 'PostgreSQL')
   const { openDatabase } = await import('./postgres/access.js')
   return openDatabase(backend.postgres, { ledger, dryRun })
 }
 
 async function connectRedis(backend: Toolbox['backend'], ledger: Ledger, dryRun: boolean): Promise<RedisDatabase> {
-  if (backend.redis === undefined) throw lacks(backend, 'Redis')
+  if (backend.redis === undefined) throw lacks(backend, 'redis', 'Redis')
   const { openRedis } = await import('./redis/access.js')
   return openRedis(backend.redis, { ledger, dryRun })
 }
 
-/** Returns the refusal of something that this backend has not got. */
-export function lacks(backend: Toolbox['backend'], what: string, next?: string): RefusedError {
+/** Returns the refusal of something that this backend has not got; why is the backend's own to say. */
+export function lacks(backend: Toolbox['backend'], facet: FacetName, what: string, next?: string): RefusedError {
   return new RefusedError({
     code: 'no-such-capability',
     message: `The ${backend.kind} backend has no ${what}: ${backend.title}.`,
     ...(next === undefined ? {} : { next }),
+    ...backend.without?.[facet],
   })
 }

@@ -37,7 +37,7 @@ export default class DbPsql extends OpsCommand<Psql> {
     if (!this.said.interactive) throw noTerminal()
     const toolbox = await this.toolbox()
     const { postgres } = toolbox.backend
-    if (postgres === undefined) throw lacks(toolbox.backend, 'PostgreSQL')
+    if (postgres === undefined) throw lacks(toolbox.backend, 'postgres', 'PostgreSQL')
     const { database } = await postgres.target()
     const closed = await toolbox.runner.interactive(await postgres.psql(database, []))
     this.passThrough(closed)

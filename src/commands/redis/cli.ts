@@ -37,7 +37,7 @@ export default class RedisCli extends OpsCommand<Cli> {
     if (!this.said.interactive) throw noTerminal()
     const toolbox = await this.toolbox()
     const { redis } = toolbox.backend
-    if (redis === undefined) throw lacks(toolbox.backend, 'Redis')
+    if (redis === undefined) throw lacks(toolbox.backend, 'redis', 'Redis')
     const closed = await toolbox.runner.interactive(await redis.cli([]))
     this.passThrough(closed)
     return { closed }

@@ -19,13 +19,34 @@ export interface Backend {
   readonly oneOff?: OneOff
   readonly processes?: Processes
   readonly releases?: Releases
+  readonly maintenance?: Maintenance
   readonly config?: Config
   readonly logs?: Logs
   readonly files?: Files
   readonly storage?: Storage
   readonly postgres?: PostgresConnector
   readonly redis?: RedisConnector
+  /** Why an absent facet cannot be had here, and what to do instead. */
+  readonly without?: Readonly<Partial<Record<FacetName, Excuse>>>
   close(): Promise<void>
+}
+
+export type FacetName =
+  | 'oneOff'
+  | 'processes'
+  | 'releases'
+  | 'maintenance'
+  | 'config'
+  | 'logs'
+  | 'files'
+  | 'storage'
+  | 'postgres'
+  | 'redis'
+
+/** Why the platform cannot do something, and what the operator does instead. */
+export interface Excuse {
+  cause: string
+  next: string
 }
 
 /** What a Mastodon process is for. */
@@ -46,6 +67,8 @@ export interface AppCommand {
   timeoutMs?: number
   /** A new process rather than one inside a running container, so that changed configuration is in force. */
   fresh?: boolean
+  /** The answer depends on the deployed code alone: a backend where a process is dear may remember it. */
+  ofRelease?: boolean
 }
 
 export interface AppOutcome {
@@ -68,6 +91,10 @@ export interface OneOff {
   interactive(command: AppCommand): Promise<number>
   /** The line that an operator would type. */
   byHand(command: AppCommand): string
+  /** Set where everything that a process writes to its disk is lost at its end. */
+  readonly losesFiles?: Excuse
+  /** Set where a process has a network of its own, from which the app's ports cannot be reached. */
+  readonly isApart?: boolean
 }
 
 export interface AppProcess {
@@ -90,11 +117,47 @@ export interface Processes {
   restart(roles: readonly Role[]): Promise<void>
   stop(roles: readonly Role[]): Promise<void>
   start(roles: readonly Role[]): Promise<void>
+  /** How many processes of each kind there are to be; absent where the number stands in files. */
+  readonly formation?: Formation
+}
+
+/** How many processes of each type the platform runs. */
+export interface Formation {
+  /** Every process type with its number and size. */
+  sizes(): Promise<ProcessSize[]>
+  /** Returns once as many run. */
+  scale(sizes: readonly Pick<ProcessSize, 'name' | 'quantity'>[]): Promise<void>
+}
+
+export interface ProcessSize {
+  /** The process type, like `web`. */
+  name: string
+  quantity: number
+  /** What the platform calls the size of one, like `Basic`. */
+  size: string
 }
 
 export interface Releases {
   /** The release that is (or would be) running: a label as the backend names it, like an image tag. */
   current(): Promise<{ label: string; image?: string } | undefined>
+  /** The newest releases first, where the platform keeps them. */
+  list?(limit: number): Promise<Release[]>
+}
+
+/** One state of code and configuration that was put into force. */
+export interface Release {
+  /** Like `v42`. */
+  label: string
+  at: Date
+  user: string
+  description: string
+  current: boolean
+}
+
+/** A page that visitors see instead of the app. */
+export interface Maintenance {
+  isOn(): Promise<boolean>
+  set(on: boolean): Promise<void>
 }
 
 export type ConfigChanges = Readonly<Record<string, string | null>>
@@ -109,10 +172,12 @@ export interface Config {
   stored(): Promise<ReadonlyMap<string, string>>
   /** Refuses with a reason when it cannot be written from here. */
   writable(): Promise<void>
-  /** Writes the changes (null removes), other lines, comments and order kept. Takes effect at the next `restart`. */
+  /** Writes the changes (null removes), other lines, comments and order kept. Takes effect at the next `restart`, unless {@link appliesAtOnce}. */
   write(changes: ConfigChanges): Promise<void>
-  /** Keeps the present state aside under the key; returns where it stands. Safe to repeat. */
-  keep(key: string): Promise<string>
+  /** Set where a write takes effect at once: the platform starts the processes anew by itself. */
+  readonly appliesAtOnce?: boolean
+  /** Keeps the present state of these variables aside under the key; returns where it stands. Safe to repeat. */
+  keep(key: string, names: readonly string[]): Promise<string>
   /** Puts the kept state back; does nothing when nothing was kept under the key. */
   putBack(key: string): Promise<void>
   /** Forgets the kept state. */

@@ -247,7 +247,7 @@ describe('a full stack with two Sidekiqs', () => {
       const file = join(stack.projectDir, '.env.production')
       const before = await readFile(file, 'utf8')
       const mode = (await stat(file)).mode
-      const copy = await config.keep('run-1')
+      const copy = await config.keep('run-1', [])
       expect((await stat(copy)).mode & 0o777).toBe(0o600)
       await config.write({ LOCAL_DOMAIN: 'other.example' })
       expect((await config.stored()).get('LOCAL_DOMAIN')).toBe('other.example')
@@ -332,7 +332,7 @@ describe('a full stack with two Sidekiqs', () => {
 
     test('a container that does not come up is named with its last lines', { timeout: 90_000 }, async () => {
       const config = facet(backend, 'config')
-      await config.keep('broken')
+      await config.keep('broken', [])
       await config.write({ SECRET_KEY_BASE: null })
       const broken = facet(backend, 'processes').restart(['web'])
       await expect(broken).rejects.toMatchObject({

@@ -32,6 +32,7 @@ export function configOf(toolbox: Toolbox): Config {
   if (toolbox.backend.config) return toolbox.backend.config
   throw lacks(
     toolbox.backend,
+    'config',
     "configuration of Mastodon's own",
     'Change the variables where Mastodon runs, then restart it.',
   )
@@ -64,7 +65,7 @@ async function keep(config: Config, change: ConfigChange, context: StepContext):
   await context.note('former', `${salt} ${fingerprint(salt, former)}`)
   await context.note('lost', Object.entries(former).some(isLoss) ? 'yes' : 'no')
   await context.note('copyKey', context.runId)
-  await context.note('kept', await config.keep(context.runId))
+  await context.note('kept', await config.keep(context.runId, change.keys))
 }
 
 /** A secret, or a name that others know, cannot be typed again from memory. */
@@ -158,7 +159,7 @@ async function needsRestart(config: Config, change: ConfigChange, context: StepC
 function processesOf(context: StepContext) {
   const { processes } = context.toolbox.backend
   if (processes) return processes
-  throw lacks(context.toolbox.backend, 'processes to restart')
+  throw lacks(context.toolbox.backend, 'processes', 'processes to restart')
 }
 
 function verifyStep(config: Config, change: ConfigChange): Step {

@@ -47,7 +47,8 @@ function remoteOf(word: string): Copy['remote'] | undefined {
  */
 export async function copy(toolbox: Toolbox, { direction, local, remote }: Copy): Promise<CopyResult> {
   const { files } = toolbox.backend
-  if (files === undefined) throw lacks(toolbox.backend, 'files to copy', 'Copy them with the tools of that machine.')
+  if (files === undefined)
+    throw lacks(toolbox.backend, 'files', 'files to copy', 'Copy them with the tools of that machine.')
   if (direction === 'in') await mustExist(local)
   const kept = direction === 'in' ? await staysThere(toolbox, remote) : null
   await files.copy(direction, local, remote)

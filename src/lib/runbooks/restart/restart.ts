@@ -44,7 +44,7 @@ async function rolesHere(toolbox: Toolbox, { roles }: RestartOptions): Promise<R
 
 function processesOf(toolbox: Toolbox): Processes {
   if (toolbox.backend.processes) return toolbox.backend.processes
-  throw lacks(toolbox.backend, 'processes to restart', 'Restart them where they run.')
+  throw lacks(toolbox.backend, 'processes', 'processes to restart', 'Restart them where they run.')
 }
 
 async function restartRoles(context: StepContext, roles: readonly Role[]): Promise<void> {

@@ -331,10 +331,10 @@ describe('the configuration', () => {
   test('that is kept twice under one key is the first one', async () => {
     const { backend } = await open({ environment: { ...ENV, NEW: '1' } })
     const config = got(backend.config)
-    const copy = await config.keep('run/1')
+    const copy = await config.keep('run/1', [])
     expect(copy).toBe(join(dir, '.env.production.mstdn-ops-run_1'))
     await config.write({ NEW: '1' })
-    await config.keep('run/1')
+    await config.keep('run/1', [])
     await config.putBack('run/1')
     await config.putBack('never-kept')
     expect(await readFile(join(dir, '.env.production'), 'utf8')).toBe('LOCAL_DOMAIN=example.org\nDB_HOST=db\n')

@@ -30,6 +30,12 @@ export abstract class OpsCommand<Result extends object> extends Command {
       helpGroup: 'GLOBAL',
       summary: 'Where the instance runs; detected where it is not said.',
     })(),
+    app: Flags.string({
+      char: 'a',
+      helpValue: 'APP',
+      helpGroup: 'GLOBAL',
+      summary: 'The app on Heroku.',
+    }),
     'project-dir': Flags.string({
       char: 'C',
       aliases: ['project-directory'],
@@ -102,8 +108,8 @@ export abstract class OpsCommand<Result extends object> extends Command {
 
   async #openToolbox(): Promise<Toolbox> {
     const { openToolbox } = await import('./open-toolbox.js')
-    const { instance, backend, 'project-dir': projectDir, 'dry-run': dryRun = false } = this.#flags
-    return openToolbox({ instance, backend, projectDir }, { output: this.output, dryRun })
+    const { instance, backend, app, 'project-dir': projectDir, 'dry-run': dryRun = false } = this.#flags
+    return openToolbox({ instance, backend, app, projectDir }, { output: this.output, dryRun })
   }
 
   /** Carries out a runbook after the operator agreed to it. */
@@ -169,6 +175,7 @@ export abstract class ChangeCommand<R extends object = object> extends OpsComman
 interface GlobalFlags {
   instance?: string
   backend?: string
+  app?: string
   'project-dir'?: string
   'dry-run'?: boolean
   yes?: boolean

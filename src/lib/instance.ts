@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { UsageError } from './errors.js'
 import { configDir } from './paths.js'
 
-export const BACKENDS = ['compose', 'direct', 'sandbox'] as const
+export const BACKENDS = ['compose', 'heroku', 'direct', 'sandbox'] as const
 export type BackendKind = (typeof BACKENDS)[number]
 
 export interface RowBudget {
@@ -29,13 +29,30 @@ export interface Instance {
   dockerHost?: string
   dockerContext?: string
   roles?: Partial<Record<'web' | 'sidekiq' | 'streaming', string[]>>
+  /** The app on Heroku. */
+  app?: string
   databaseUrl?: string
   redisUrl?: string
+  /** TLS certificates of PostgreSQL and Redis that no authority has signed are accepted. */
+  acceptSelfSigned?: boolean
   sandboxDir?: string
   /** Overrides what is read from the instance. */
   domain?: string
   mastodonVersion?: string
   budget: RowBudget
+  /** What the platform's own variables say: used only where nothing was configured. */
+  ambient: Ambient
+}
+
+/** Variables that are set for other programs than this one. */
+export interface Ambient {
+  /** HEROKU_APP, as the Heroku CLI takes it. */
+  herokuApp?: string
+  /** DATABASE_URL and REDIS_URL, as the platform gives them to a process of the app. */
+  databaseUrl?: string
+  redisUrl?: string
+  /** Whether this process is one of the app's own, on the platform (DYNO). */
+  inDyno: boolean
 }
 
 /** The global flags that choose an instance. */
@@ -43,6 +60,7 @@ export interface InstanceFlags {
   instance?: string
   backend?: string
   projectDir?: string
+  app?: string
 }
 
 /** One thing that is wrong with the configuration, with its place and what would be right. */
@@ -65,10 +83,13 @@ export async function resolveInstance(flags: InstanceFlags, env: NodeJS.ProcessE
   const mistakes = [...environment.mistakes, ...(read?.mistakes ?? [])]
   if (mistakes.length > 0) throw mistakesError(mistakes)
   const chosen = chooseInstance(flags.instance ?? environment.values.instance, read, file?.path)
-  return merge(chosen, environment.values, flags)
+  const instance = { ...merge(chosen, environment.values, flags), ...ambientOf(env) }
+  // Inside a dyno the app's own variable is ours.
+  const domain = instance.domain ?? (instance.ambient.inDyno ? env.LOCAL_DOMAIN : undefined)
+  return domain === undefined ? instance : { ...instance, domain }
 }
 
-type FileInstance = Omit<Instance, 'name' | 'projectDir' | 'projectDirGiven' | 'budget'> & {
+type FileInstance = Omit<Instance, 'name' | 'projectDir' | 'projectDirGiven' | 'budget' | 'ambient'> & {
   projectDir?: string
   budget?: RowBudget
 }
@@ -123,18 +144,31 @@ function chooseInstance(wanted: string | undefined, file: ConfigFile | undefined
   return { name, settings }
 }
 
-function merge(chosen: Chosen, env: Partial<FileInstance>, flags: InstanceFlags): Instance {
-  const backend = flags.backend ?? env.backend ?? chosen.settings.backend
+function merge(chosen: Chosen, env: Partial<FileInstance>, flags: InstanceFlags): Omit<Instance, 'ambient'> {
+  const backend = flags.backend ?? (flags.app ? 'heroku' : (env.backend ?? backendOf(chosen.settings)))
   const projectDir = flags.projectDir ?? env.projectDir ?? chosen.settings.projectDir
   const merged = {
     ...chosen.settings,
     ...env,
+    ...(flags.app === undefined ? {} : { app: flags.app }),
     name: chosen.name ?? '',
     projectDir: resolve(projectDir ?? '.'),
     projectDirGiven: projectDir !== undefined,
     budget: { ...chosen.settings.budget, ...env.budget },
   }
   return backend === undefined ? merged : { ...merged, backend: backend as BackendKind }
+}
+
+/** An app is one of Heroku. */
+function backendOf({ backend, app }: FileInstance): string | undefined {
+  return backend ?? (app === undefined ? undefined : 'heroku')
+}
+
+/** The domain counts inside a dyno only, where it is the app's own. */
+function ambientOf(env: NodeJS.ProcessEnv): Pick<Instance, 'ambient'> {
+  const given = { herokuApp: env.HEROKU_APP, databaseUrl: env.DATABASE_URL, redisUrl: env.REDIS_URL }
+  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''))
+  return { ambient: { ...set, inDyno: Boolean(env.DYNO) } }
 }
 
 /** Returns the error that lists every mistake, one a line. */

@@ -15,3 +15,8 @@ export function configDir(env: NodeJS.ProcessEnv = process.env): string {
 export function runsDir(instance: string, env: NodeJS.ProcessEnv = process.env): string {
   return join(stateDir(env), instance.replaceAll(/[^A-Za-z0-9._-]/g, '_'), 'runs')
 }
+
+/** Returns the folder of what can be asked for again: `$XDG_CACHE_HOME/mstdn-ops`, or `~/.cache/mstdn-ops`. */
+export function cacheDir(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'mstdn-ops')
+}

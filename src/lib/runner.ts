@@ -227,6 +227,11 @@ function codeOf(exitCode: number | undefined, signal: string | undefined): numbe
   return 128 + (SIGNAL_NUMBERS[signal ?? ''] ?? 0)
 }
 
+/** Whether this is the error of a program that does not exist. */
+export function programIsMissing(error: unknown): boolean {
+  return error instanceof RefusedError && error.code === 'program-missing'
+}
+
 function programMissing(file: string): RefusedError {
   return new RefusedError({
     code: 'program-missing',

@@ -54,7 +54,7 @@ export function scriptedToolbox(dir: string, dryRun = false): Toolbox {
     projectDirGiven: true,
     domain: 'mastodon.example',
     mastodonVersion: '4.5.3',
-    budget: {},
+    budget: {}, ambient: { inDyno: false },
   }
   return {
     ...{ instance, backend, ledger, output, dryRun, database },

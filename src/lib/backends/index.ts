@@ -16,6 +16,7 @@ type Open = (instance: Instance, parts: BackendParts) => Promise<Backend>
 /** Every backend, loaded only when it is used. A new one is a folder beside these and a line here. */
 const OPENERS: Readonly<Record<BackendKind, Open>> = {
   compose: async (instance, parts) => (await import('./compose/index.js')).openCompose(instance, parts),
+  heroku: async (instance, parts) => (await import('./heroku/index.js')).openHeroku(instance, parts),
   direct: async (instance, parts) => (await import('./direct/index.js')).openDirect(instance, parts),
   sandbox: async (instance, parts) => (await import('./direct/sandbox/index.js')).openSandbox(instance, parts),
 }
@@ -33,12 +34,24 @@ export async function openBackend(instance: Instance, parts: BackendParts): Prom
 
 async function detect(instance: Instance, parts: BackendParts): Promise<Backend> {
   if (instance.databaseUrl) return OPENERS.direct(instance, parts)
+  if (instance.ambient.inDyno && instance.ambient.databaseUrl) return openAmbient(instance, parts)
+  // Before compose: a checkout of Mastodon that is pushed to Heroku has its compose file beside it.
+  const { detectApp } = await import('./heroku/detect.js')
+  const app = await detectApp(instance, parts.runner)
+  if (app !== undefined) return OPENERS.heroku({ ...instance, app }, parts)
   const { detectCompose } = await import('./compose/index.js')
   if (await detectCompose(instance.projectDir, parts)) return OPENERS.compose(instance, parts)
+  if (instance.ambient.databaseUrl) return openAmbient(instance, parts)
   throw new UsageError({
     code: 'no-instance-found',
     message: `No Mastodon was found in ${instance.projectDir}.`,
-    cause: 'There is no mstdn-ops.yaml, and no compose project with a Mastodon image in that folder.',
-    next: 'Point at the compose project with -C DIR, write a mstdn-ops.yaml, or try the sandbox: mstdn-ops sandbox:start',
+    cause:
+      'There is no mstdn-ops.yaml, no app on Heroku named, and no compose project with a Mastodon image in that folder.',
+    next: 'Point at the compose project with -C DIR, name the app on Heroku with --app, write a mstdn-ops.yaml, or try the sandbox: mstdn-ops sandbox:start',
   })
+}
+
+/** By the platform's own variables, as in a scheduled job of the app. */
+function openAmbient(instance: Instance, parts: BackendParts): Promise<Backend> {
+  return OPENERS.direct({ ...instance, ...instance.ambient }, parts)
 }

@@ -15,6 +15,11 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   MSTDN_OPS_PROJECT_DIR: { about: 'the compose project, like -C' },
   MSTDN_OPS_DATABASE_URL: { about: 'the database of the direct backend' },
   MSTDN_OPS_REDIS_URL: { about: 'the Redis of the direct backend' },
+  MSTDN_OPS_APP: { about: 'the app on Heroku, like --app' },
+  MSTDN_OPS_ACCEPT_SELF_SIGNED: {
+    about: 'accept TLS certificates of PostgreSQL and Redis that no authority has signed',
+    allowed: ['0', '1', 'false', 'true'],
+  },
   MSTDN_OPS_SANDBOX_DIR: { about: 'where the sandbox keeps its data' },
   MSTDN_OPS_DOMAIN: { about: 'the domain of the instance, where it cannot be read from it' },
   MSTDN_OPS_MASTODON_VERSION: { about: 'the version of Mastodon, where it cannot be read from the instance' },
@@ -24,7 +29,18 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
 
 interface Environment {
   values: Partial<
-    Pick<Instance, 'databaseUrl' | 'redisUrl' | 'sandboxDir' | 'domain' | 'mastodonVersion' | 'projectDir' | 'budget'>
+    Pick<
+      Instance,
+      | 'databaseUrl'
+      | 'redisUrl'
+      | 'app'
+      | 'acceptSelfSigned'
+      | 'sandboxDir'
+      | 'domain'
+      | 'mastodonVersion'
+      | 'projectDir'
+      | 'budget'
+    >
   > & {
     instance?: string
     backend?: BackendKind
@@ -45,12 +61,18 @@ export function environmentOf(env: NodeJS.ProcessEnv): Environment {
       projectDir: env.MSTDN_OPS_PROJECT_DIR,
       databaseUrl: env.MSTDN_OPS_DATABASE_URL,
       redisUrl: env.MSTDN_OPS_REDIS_URL,
+      app: env.MSTDN_OPS_APP,
+      acceptSelfSigned: booleanOf(env.MSTDN_OPS_ACCEPT_SELF_SIGNED),
       sandboxDir: env.MSTDN_OPS_SANDBOX_DIR,
       domain: env.MSTDN_OPS_DOMAIN,
       mastodonVersion: env.MSTDN_OPS_MASTODON_VERSION,
     }).filter(([, value]) => value !== undefined && value !== ''),
   ) as Environment['values']
   return { values, mistakes }
+}
+
+function booleanOf(value: string | undefined): boolean | undefined {
+  return value === undefined || value === '' ? undefined : ['1', 'true'].includes(value)
 }
 
 function mistakeIn(name: string, value: string): Mistake[] {

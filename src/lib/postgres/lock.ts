@@ -16,7 +16,7 @@ export interface LockHolder {
 
 /** A session that holds the lock for as long as it lives. */
 export interface LockSession {
-  /** The maintenance database that the session is connected to. */
+  /** The database that the session is connected to. */
   readonly database: string
   /** Whether the session still holds it: false when the connection was lost. */
   held(): Promise<boolean>
@@ -39,9 +39,10 @@ export interface LockOptions {
 
 /**
  * Tries to take a session advisory lock in a maintenance database: `postgres`, else `template1`. A session inside the
- * instance's own database would be in the way of renaming it.
+ * instance's own database would be in the way of renaming it, so that comes last: where the user is let into no other
+ * (Heroku's small plans), nothing can be renamed either.
  *
- * Returns undefined where no lock can be held so: neither database lets the user in, or a pooler stands between.
+ * Returns undefined where no lock can be held so: a pooler stands between.
  *
  * @throws RefusedError when the server cannot be reached at all.
  */
@@ -50,7 +51,7 @@ export async function openLockSession(
   options: LockOptions,
 ): Promise<LockAttempt | undefined> {
   const own = options.database ?? (await connector.target()).database
-  for (const database of ['postgres', 'template1'].filter(name => name !== own)) {
+  for (const database of [...['postgres', 'template1'].filter(name => name !== own), own]) {
     const session = await admitted(openSession(connector, { database, applicationName: options.applicationName }))
     if (session !== undefined) return lockIn(session, options.key)
   }

@@ -1,5 +1,5 @@
 import { RefusedError } from '../../errors.js'
-import type { Invocation, Outcome, Runner } from '../../runner.js'
+import { type Invocation, type Outcome, programIsMissing, type Runner } from '../../runner.js'
 import { firstLine } from './complaints.js'
 
 /** Which engine is spoken to; nothing set means what the operator's shell says (DOCKER_HOST, current context). */
@@ -66,7 +66,7 @@ async function attempt(runner: Runner, invocation: Invocation): Promise<Outcome 
   try {
     return await runner.run(invocation)
   } catch (error) {
-    if (error instanceof RefusedError && error.code === 'program-missing') return undefined
+    if (programIsMissing(error)) return undefined
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import type { Runner } from '../../runner.js'
+import { readText, records, texts, toRecord } from '../json.js'
 import { readOrRefuse } from './client.js'
-import { readText, records, texts, toRecord } from './json.js'
 import type { ComposeProject } from './project.js'
 import type { ServiceShape } from './roles.js'
 

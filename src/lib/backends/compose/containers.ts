@@ -1,4 +1,4 @@
-import { isRecord, readText, records, texts, toRecord } from './json.js'
+import { isRecord, readText, records, texts, toRecord } from '../json.js'
 
 /** A mount of a container as the engine tells it. */
 export interface Mount {

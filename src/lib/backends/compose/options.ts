@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Ledger } from '../../ledger.js'
 import type { Output } from '../../output.js'
 import type { Runner } from '../../runner.js'
@@ -29,8 +28,4 @@ export interface ComposeParts {
   nonce?: () => string
   /** Whether a person sits at the terminal. */
   terminal?: boolean
-}
-
-export function randomNonce(): string {
-  return randomBytes(8).toString('hex')
 }

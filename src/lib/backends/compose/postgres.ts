@@ -3,10 +3,10 @@ import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import { shellLine } from '../../text.js'
 import type { PostgresConnector, PostgresTarget } from '../backend.js'
+import { decoded, serverUrl } from '../urls.js'
 import type { Container } from './containers.js'
 import { type AppEnvironment, containerAt, Reach, type ServerAddress } from './reach.js'
 import type { Stack } from './stack.js'
-import { decoded, serverUrl } from './urls.js'
 
 /** The app's database as its variables name it. */
 export interface PostgresServer extends PostgresTarget {

@@ -3,11 +3,11 @@ import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import { shellLine } from '../../text.js'
 import type { RedisConnector, RedisTarget } from '../backend.js'
+import { decoded, serverUrl } from '../urls.js'
 import type { Container } from './containers.js'
 import { secretFlag, serverName, shown } from './postgres.js'
 import { type AppEnvironment, containerAt, Reach, type ServerAddress } from './reach.js'
 import type { Stack } from './stack.js'
-import { decoded, serverUrl } from './urls.js'
 
 /** The app's Redis as its variables name it. */
 export interface RedisServer extends RedisTarget {

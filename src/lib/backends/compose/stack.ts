@@ -1,14 +1,14 @@
 import { RefusedError } from '../../errors.js'
 import { isSecretName } from '../../mastodon/secrets.js'
 import type { Role } from '../backend.js'
+import { texts, toRecord } from '../json.js'
+import { passwordsIn } from '../urls.js'
 import { readOrRefuse } from './client.js'
 import { Configuration } from './configuration.js'
 import { type Container, containersFrom, environmentFrom } from './containers.js'
-import { texts, toRecord } from './json.js'
 import type { ComposeOptions, ComposeParts } from './options.js'
 import type { ComposeProject } from './project.js'
 import { type RoleServices, rolesOf, type ServiceShape } from './roles.js'
-import { passwordsIn } from './urls.js'
 
 const LIST_LIMIT_MS = 30_000
 

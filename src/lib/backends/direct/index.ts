@@ -4,7 +4,14 @@ import type { Backend } from '../backend.js'
 import type { BackendParts } from '../index.js'
 import { DirectPostgres } from './postgres.js'
 import { DirectRedis } from './redis.js'
-import { isMistake, type PostgresAddress, postgresAddressOf, redisTargetOf, type UrlMistake } from './urls.js'
+import {
+  isMistake,
+  type PostgresAddress,
+  postgresAddressOf,
+  redisTargetOf,
+  type TlsChoice,
+  type UrlMistake,
+} from './urls.js'
 
 const DATABASE_URL = 'database_url (in mstdn-ops.yaml, or MSTDN_OPS_DATABASE_URL)'
 const REDIS_URL = 'redis_url (in mstdn-ops.yaml, or MSTDN_OPS_REDIS_URL)'
@@ -23,14 +30,15 @@ export interface DirectNames {
  * @throws UsageError naming the settings that are missing or wrong.
  */
 export async function openDirect(
-  instance: Pick<Instance, 'databaseUrl' | 'redisUrl'>,
+  instance: Pick<Instance, 'databaseUrl' | 'redisUrl' | 'acceptSelfSigned'>,
   parts: BackendParts,
   names?: DirectNames,
 ): Promise<Backend> {
   const { redactor } = parts.output
   for (const url of [instance.databaseUrl, instance.redisUrl]) learnPassword(redactor, url)
-  const postgres = readPostgres(instance.databaseUrl)
-  const redis = instance.redisUrl === undefined ? undefined : redisTargetOf(instance.redisUrl)
+  const tls = instance.acceptSelfSigned ? { acceptSelfSigned: true } : {}
+  const postgres = readPostgres(instance.databaseUrl, tls)
+  const redis = instance.redisUrl === undefined ? undefined : redisTargetOf(instance.redisUrl, tls)
   const mistakes = [...mistakeOf(DATABASE_URL, postgres), ...mistakeOf(REDIS_URL, redis)]
   if (isMistake(postgres) || mistakes.length > 0) throw mistakesError(mistakes)
   redactor.add('database password', postgres.password)
@@ -43,8 +51,8 @@ export async function openDirect(
   }
 }
 
-function readPostgres(url: string | undefined): PostgresAddress | UrlMistake {
-  if (url !== undefined) return postgresAddressOf(url)
+function readPostgres(url: string | undefined, tls: TlsChoice): PostgresAddress | UrlMistake {
+  if (url !== undefined) return postgresAddressOf(url, tls)
   return { problem: 'is missing', allowed: 'postgresql://USER:PASSWORD@HOST:5432/DATABASE' }
 }
 

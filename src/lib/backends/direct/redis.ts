@@ -41,6 +41,7 @@ export class DirectRedis implements RedisConnector {
       ...user,
       ...(database === 0 ? [] : ['-n', String(database)]),
       ...(tls === 'verify' ? ['--tls'] : []),
+      ...(tls === 'accept-any' ? ['--tls', '--insecure'] : []),
     ]
   }
 }

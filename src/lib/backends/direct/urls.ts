@@ -1,4 +1,5 @@
 import type { PostgresTarget, RedisTarget } from '../backend.js'
+import { decoded } from '../urls.js'
 
 /** What a database URL asks for; `prefer` (libpq's default) is settled by asking the server. */
 export interface PostgresAddress extends Omit<PostgresTarget, 'tls'> {
@@ -12,6 +13,17 @@ export interface UrlMistake {
   problem: string
   allowed: string
 }
+
+/** How a server's certificate is looked at where its URL does not say. */
+export interface TlsChoice {
+  /** Certificates that no authority has signed are good enough: asked for by the operator. */
+  acceptSelfSigned?: boolean
+  /** What a PostgreSQL URL without sslmode means: libpq's `prefer` where absent. */
+  unsaid?: 'verify'
+}
+
+/** Where Heroku's own add-ons are, whose certificates are self-signed (Dev Center, 2024-11-27 and 2024-12-04). */
+const HEROKU_SERVERS = /\.amazonaws\.com$/
 
 const TLS_OF_SSLMODE: Readonly<Record<string, PostgresAddress['tls']>> = {
   disable: 'none',
@@ -27,11 +39,11 @@ const POSTGRES_SHAPE =
 const REDIS_SHAPE = 'redis://:PASSWORD@HOST:6379/0, rediss://… for TLS, or unix:///path/to/redis.sock'
 
 /** Reads `postgres://` and `postgresql://` URLs as libpq does (PostgreSQL 15, "Connection URIs"). */
-export function postgresAddressOf(text: string): PostgresAddress | UrlMistake {
+export function postgresAddressOf(text: string, choice: TlsChoice = {}): PostgresAddress | UrlMistake {
   // libpq takes an URL without a host (a socket, by `?host=`), this language's parser does not.
   const url = parsed(text.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?#]|$)/, '$1localhost'), ['postgres:', 'postgresql:'])
   if (url === undefined) return { problem: 'is no PostgreSQL URL', allowed: POSTGRES_SHAPE }
-  const sslmode = url.searchParams.get('sslmode') ?? 'prefer'
+  const sslmode = url.searchParams.get('sslmode') ?? sslmodeOf(url.hostname, choice)
   const tls = TLS_OF_SSLMODE[sslmode]
   if (tls === undefined) return { problem: `has sslmode "${sslmode}"`, allowed: Object.keys(TLS_OF_SSLMODE).join(', ') }
   const user = decoded(url.username) || url.searchParams.get('user') || ''
@@ -50,7 +62,7 @@ export function postgresAddressOf(text: string): PostgresAddress | UrlMistake {
 }
 
 /** Reads `redis://`, `rediss://` and `unix://` URLs as the redis gem of Mastodon does. */
-export function redisTargetOf(text: string): RedisTarget | UrlMistake {
+export function redisTargetOf(text: string, { acceptSelfSigned }: TlsChoice = {}): RedisTarget | UrlMistake {
   const url = parsed(text, ['redis:', 'rediss:', 'unix:'])
   if (url === undefined) return { problem: 'is no Redis URL', allowed: REDIS_SHAPE }
   const socket = url.protocol === 'unix:' ? decoded(url.pathname) : undefined
@@ -63,9 +75,20 @@ export function redisTargetOf(text: string): RedisTarget | UrlMistake {
     database: Number(database),
     host: socket ?? withoutBrackets(url.hostname || 'localhost'),
     ...(socket === undefined ? { port: Number(url.port || 6379) } : {}),
-    tls: url.protocol === 'rediss:' ? 'verify' : 'none',
+    tls:
+      url.protocol !== 'rediss:'
+        ? 'none'
+        : acceptSelfSigned || HEROKU_SERVERS.test(url.hostname)
+          ? 'accept-any'
+          : 'verify',
     prefix: '',
   }
+}
+
+function sslmodeOf(host: string, { acceptSelfSigned, unsaid }: TlsChoice): string {
+  if (acceptSelfSigned) return 'require'
+  if (unsaid !== 'verify') return 'prefer'
+  return HEROKU_SERVERS.test(host) ? 'require' : 'verify-full'
 }
 
 export function isMistake(read: object): read is UrlMistake {
@@ -76,15 +99,6 @@ function parsed(text: string, protocols: readonly string[]): URL | undefined {
   if (!URL.canParse(text)) return undefined
   const url = new URL(text)
   return protocols.includes(url.protocol) ? url : undefined
-}
-
-/** Percent-decoding that leaves a text alone which was never encoded. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 /** An IPv6 address stands in brackets in a URL and nowhere else. */

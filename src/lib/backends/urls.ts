@@ -1,4 +1,4 @@
-import { RefusedError } from '../../errors.js'
+import { RefusedError } from '../errors.js'
 
 /** Returns the password of a URL, as written and as decoded; empty where the text is no URL or has none. */
 export function passwordsIn(text: string): string[] {

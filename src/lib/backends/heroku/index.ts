@@ -1,0 +1,93 @@
+import { dirname, join } from 'node:path'
+import { RefusedError, UsageError } from '../../errors.js'
+import type { Instance } from '../../instance.js'
+import { runsDir } from '../../paths.js'
+import type { Backend } from '../backend.js'
+import type { BackendParts } from '../index.js'
+import { HerokuApp } from './app.js'
+import { HerokuConfig } from './config.js'
+import { detectApp } from './detect.js'
+import { readLogin } from './login.js'
+import { HerokuLogs } from './logs.js'
+import { HerokuOneOff } from './one-off.js'
+import { PlatformApi } from './platform-api.js'
+import { HerokuProcesses } from './processes.js'
+import { ReleaseMemory } from './release-memory.js'
+import { HerokuMaintenance, HerokuReleases } from './releases.js'
+import { postgresOf, redisOf } from './servers.js'
+
+export { detectApp } from './detect.js'
+
+/** What the platform has not got, and what is done instead. */
+const WITHOUT: NonNullable<Backend['without']> = {
+  files: {
+    cause: 'The disk of a dyno is its own and is thrown away when it ends or restarts.',
+    next: 'Deploy files with the app (git push heroku main); media belong into an object storage (S3_ENABLED=true).',
+  },
+  storage: {
+    cause: 'Disks and volumes are the platform’s own.',
+    next: 'heroku pg:info shows how much of the database plan is used.',
+  },
+}
+
+/**
+ * Returns the backend of a Mastodon on Heroku.
+ *
+ * @throws UsageError when no app is named; RefusedError when there is no CLI, nobody is logged in, or the login does not
+ * know the app.
+ */
+export async function openHeroku(instance: Instance, parts: BackendParts): Promise<Backend> {
+  const name = instance.app ?? (await detectApp(instance, parts.runner))
+  if (name === undefined) throw noApp()
+  const { ledger, output, runner } = parts
+  const api = new PlatformApi(await readLogin(parts), { ledger, output, dryRun: runner.dryRun })
+  const app = new HerokuApp(name, api, parts, instance.roles)
+  const config = await app.config().catch((error: unknown) => {
+    throw error instanceof RefusedError && error.code === 'heroku-not-found' ? noSuchApp(name) : error
+  })
+  const tls = instance.acceptSelfSigned ? { acceptSelfSigned: true } : {}
+  const postgres = postgresOf(app, config.get('DATABASE_URL'), tls)
+  const redis = redisOf(app, config, tls)
+  const folder = dirname(runsDir(instance.name || name))
+  return {
+    kind: 'heroku',
+    title: `Heroku app ${name}`,
+    name,
+    preflight: async () => undefined,
+    oneOff: new HerokuOneOff(app, new ReleaseMemory(app)),
+    processes: new HerokuProcesses(app, join(folder, 'formation.json')),
+    releases: new HerokuReleases(app),
+    maintenance: new HerokuMaintenance(app),
+    config: new HerokuConfig(app, folder),
+    logs: new HerokuLogs(app),
+    ...(postgres === undefined ? {} : { postgres }),
+    ...(redis === undefined ? {} : { redis }),
+    without: { ...WITHOUT, ...absentServers(app) },
+    close: async () => undefined,
+  }
+}
+
+function absentServers(app: HerokuApp): NonNullable<Backend['without']> {
+  const absent = (variable: string, addon: string) => ({
+    cause: `${variable} is not among its config vars.`,
+    next: `${app.byHand(['addons:create', addon])}, or --app with another app`,
+  })
+  return { postgres: absent('DATABASE_URL', 'heroku-postgresql'), redis: absent('REDIS_URL', 'heroku-redis') }
+}
+
+function noApp(): UsageError {
+  return new UsageError({
+    code: 'no-app',
+    message: 'No app on Heroku was named.',
+    cause: 'Neither --app, `app:` in mstdn-ops.yaml, HEROKU_APP nor a git remote heroku says which.',
+    next: 'Name it: --app APP (heroku apps lists them)',
+  })
+}
+
+function noSuchApp(name: string): RefusedError {
+  return new RefusedError({
+    code: 'heroku-not-found',
+    message: `There is no app ${name} on Heroku for this login.`,
+    next: 'heroku apps lists the apps; name one with --app.',
+  })
+}

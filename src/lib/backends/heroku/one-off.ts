@@ -1,0 +1,168 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OutcomeUnknownError, RefusedError } from '../../errors.js'
+import { type Invocation, type Outcome, programIsMissing } from '../../runner.js'
+import { printableLine, shellLine } from '../../text.js'
+import type { AppCommand, AppOutcome, Excuse, OneOff } from '../backend.js'
+import { randomNonce } from '../nonce.js'
+import type { Dyno, HerokuApp } from './app.js'
+import { runDetached } from './detached.js'
+import { type Framed, framedCommand, framedInput, oneWord, ownLines, readFramed, withVariables } from './framed.js'
+import { noClient } from './login.js'
+import type { ReleaseMemory } from './release-memory.js'
+
+/** Milliseconds in which the platform ends a one-off whose client is gone. */
+const ENDING_MS = 30_000
+const PAUSE_MS = 500
+/** Messages on one line, and nothing that is not asked for. */
+const QUIET = { OCLIF_COLUMNS: '400', NO_COLOR: '1', HEROKU_SKIP_NEW_VERSION_CHECK: 'true' }
+
+/** One-off dynos, by `heroku run`; long ones detached, for an attached one dies with its client. */
+export class HerokuOneOff implements OneOff {
+  readonly losesFiles: Excuse = {
+    cause: 'A dyno has a disk of its own, which is thrown away when it ends.',
+    next: 'Deploy it: what is built or added when the app is deployed is on every dyno (git push heroku main).',
+  }
+  readonly isApart = true
+  readonly #app: HerokuApp
+  readonly #memory: ReleaseMemory
+
+  constructor(app: HerokuApp, memory: ReleaseMemory) {
+    this.#app = app
+    this.#memory = memory
+  }
+
+  async run(command: AppCommand): Promise<AppOutcome> {
+    if (command.longKey !== undefined) return runDetached(this.#app, command, command.longKey, this.byHand(command))
+    if (command.ofRelease && command.effect === 'read')
+      return this.#memory.recall(command, () => this.#attached(command))
+    return this.#attached(command)
+  }
+
+  async interactive(command: AppCommand): Promise<number> {
+    const args = ['run', '--exit-code', '--app', this.#app.name, '--', shellLine(withVariables(command))]
+    const invocation: Invocation = { file: 'heroku', args, effect: command.effect, byHand: this.byHand(command) }
+    return this.#app.parts.runner.interactive(invocation).catch(explainMissing)
+  }
+
+  byHand(command: AppCommand): string {
+    return this.#app.byHand(['run', '--', oneWord(command)])
+  }
+
+  async #attached(command: AppCommand): Promise<AppOutcome> {
+    const { parts } = this.#app
+    const mark = `mstdn-ops-${(parts.nonce ?? randomNonce)()}`
+    const invocation = { ...runInvocation(this.#app.name, command, mark), byHand: this.byHand(command) }
+    const onLine = command.onLine === undefined ? undefined : ownLines(mark, command.onLine)
+    const outcome = await parts.runner.run(invocation, onLine).catch(explainMissing)
+    if (outcome.planned) return outcome
+    const framed = readFramed(outcome.stdout, mark)
+    if (framed.exitCode === undefined) return this.#lost(command, mark, outcome, framed)
+    await this.#stopLeft(mark)
+    const { stdout, stderr, exitCode } = framed
+    return { stdout, stderr, exitCode, planned: false }
+  }
+
+  /** A request that was sent twice by the client has made two dynos, of which it attends to one. */
+  async #stopLeft(mark: string): Promise<void> {
+    for (const dyno of await this.#marked(mark)) {
+      this.#app.parts.output.debug(`heroku: stopping ${dyno.name}, which nobody attends to`)
+      await this.#stop(dyno)
+    }
+  }
+
+  async #lost(command: AppCommand, mark: string, outcome: Outcome, framed: Framed): Promise<never> {
+    const what = shellLine(command.argv.slice(0, 3))
+    const complaint = complaintOf(outcome)
+    if (!framed.started && (await this.#marked(mark)).length === 0 && isRefusal(complaint)) {
+      throw await this.#notStarted(what, complaint)
+    }
+    await this.#untilGone(mark)
+    throw endNotSeen(command, what, complaint)
+  }
+
+  /** Whatever it did is settled only when it runs no more. */
+  async #untilGone(mark: string): Promise<void> {
+    const deadline = Date.now() + ENDING_MS
+    for (;;) {
+      const left = await this.#marked(mark)
+      if (left.length === 0) return
+      if (Date.now() > deadline) {
+        for (const dyno of left) await this.#stop(dyno)
+        return
+      }
+      await sleep(PAUSE_MS)
+    }
+  }
+
+  async #marked(mark: string): Promise<Dyno[]> {
+    const dynos = await this.#app.dynos().catch(() => [])
+    return dynos.filter(({ command, state }) => command.includes(mark) && state !== 'down' && state !== 'complete')
+  }
+
+  /** Cleaning up after ourselves is no change of the app. */
+  async #stop(dyno: Dyno): Promise<void> {
+    const path = this.#app.path(`/dynos/${encodeURIComponent(dyno.name)}/actions/stop`)
+    await this.#app.api.send({ method: 'POST', path }).catch(() => undefined)
+  }
+
+  async #notStarted(what: string, complaint: string): Promise<RefusedError> {
+    const running = /Cannot run more than/i.test(complaint) ? await this.#otherOneOffs() : []
+    const list = running.map(
+      ({ name, command, createdAt }) =>
+        `${name} since ${createdAt.toISOString()}: ${printableLine(command).slice(0, 120)}`,
+    )
+    const stop = running.map(({ name }) => this.#app.byHand(['ps:stop', '--dyno-name', name]))
+    return new RefusedError({
+      code: running.length > 0 ? 'one-off-limit' : 'one-off-not-started',
+      message: `${what} could not be started on ${this.#app.name}.`,
+      cause: [complaint, ...(list.length > 0 ? ['These one-off dynos run:', ...list] : [])].join('\n'),
+      next:
+        stop.length > 0
+          ? `Wait for them, or stop them: ${stop.join('; ')}`
+          : 'Mend what Heroku says, then run the command again.',
+    })
+  }
+
+  async #otherOneOffs(): Promise<Dyno[]> {
+    return (await this.#app.dynos()).filter(dyno => dyno.type === 'run')
+  }
+}
+
+/** `--exit-code` and `--no-tty` keep the client from changing the text; the code that counts is in the last mark. */
+export function runInvocation(app: string, command: AppCommand, mark: string): Invocation {
+  return {
+    file: 'heroku',
+    args: ['run', '--exit-code', '--no-tty', '--app', app, '--', framedCommand(command, mark)],
+    env: QUIET,
+    effect: command.effect,
+    ...(command.stdin === undefined ? {} : { stdin: framedInput(command.stdin, mark) }),
+    ...(command.timeoutMs === undefined ? {} : { timeoutMs: command.timeoutMs + ENDING_MS }),
+  }
+}
+
+function explainMissing(error: unknown): never {
+  throw programIsMissing(error) ? noClient() : error
+}
+
+/** Returns the client's own complaint on one line, without its progress, its warnings and its arrow. */
+export function complaintOf({ stderr }: Outcome): string {
+  const lines = stderr.split('\n').map(line => line.replace(/^[ ›!▸»]+/, '').trim())
+  const told = lines.filter(line => line !== '' && !/^(Running .*|Warning:.*|Error ID:.*)$/.test(line))
+  const error = told.find(line => line.startsWith('Error:')) ?? told[0] ?? 'It gave no reason.'
+  return printableLine(error.replace(/^Error: /, '')).slice(0, 400)
+}
+
+/** What the client says when the platform took no request at all, told from a connection that broke. */
+function isRefusal(complaint: string): boolean {
+  return !/exit code|ECONNRESET|EPIPE|socket hang up|ETIMEDOUT|Process exited/i.test(complaint)
+}
+
+function endNotSeen(command: AppCommand, what: string, complaint: string): Error {
+  const parts = {
+    code: 'end-not-seen',
+    message: `The end of ${what} was not seen.`,
+    cause: `The connection to the one-off dyno was lost. ${complaint}`,
+  }
+  if (command.effect === 'read') return new RefusedError({ ...parts, next: 'Run the command again.' })
+  return new OutcomeUnknownError({ ...parts, next: 'Look at what it was to change before you run it again.' })
+}

@@ -83,6 +83,7 @@ describe('status', () => {
       'exitCode',
       'instance',
       'jobs',
+      'maintenance',
       'processes',
       'release',
       'rows',

@@ -31,6 +31,7 @@ function statusWith(parts: Partial<Status>): Status {
     rows: known({ rows: 9412, bytes: GiB, tables: 71, budget: null }),
     disk: known([{ place: 'database', path: '/', totalBytes: 100 * GiB, freeBytes: 40 * GiB }]),
     processes: known([]),
+    maintenance: known(false),
     volumes: known([]),
     unfinishedRun: known(null),
     ...parts,
@@ -80,6 +81,26 @@ describe('the status', () => {
     const status = await readStatus(toolboxOf({ redis: { read: () => Promise.reject(new Error('gone')) }, disks: [] }))
     expect(status.jobs).toEqual({ value: null, problem: 'gone' })
     expect(status.disk).toEqual({ value: [], problem: null })
+  })
+
+  it('says in both places that the maintenance mode is on, and nothing while it is off', () => {
+    const page = { layOut, columns: 80, now: new Date() }
+    const on = statusWith({ maintenance: known(true) })
+    expect(headline(on)).toMatch(/ · MAINTENANCE MODE$/)
+    expect(statusText(on, page)).toContain('mstdn-ops maintenance:off')
+    expect(statusText(statusWith({}), page)).not.toMatch(/maintenance/i)
+    expect(statusText(statusWith({ maintenance: unknown('it has none') }), page)).not.toMatch(
+      /maintenance|it has none/i,
+    )
+  })
+
+  it('names the processes of a platform one by one, and leaves out what it does not tell', async () => {
+    const now = new Date('2026-11-22T12:00:00Z')
+    const web = { role: 'web', id: 'web.1', health: 'none', startedAt: new Date('2026-11-22T09:00:00Z') } as const
+    const status = await readStatus(toolboxOf({ processes: [web] }))
+    const text = statusText(status, { layOut, columns: 80, now })
+    expect(text).toMatch(/^ROLE +NAME +STATE +RUNS FOR$/m)
+    expect(text).toMatch(/^web +web\.1 +running +3 h$/m)
   })
 
   it('marks queues that nobody listens to', () => {

@@ -54,7 +54,8 @@ export function scriptedToolbox(dir: string, dryRun = false): Toolbox {
     projectDirGiven: true,
     domain: 'mastodon.example',
     mastodonVersion: '4.5.3',
-    budget: {}, ambient: { inDyno: false },
+    budget: {},
+    ambient: { inDyno: false },
   }
   return {
     ...{ instance, backend, ledger, output, dryRun, database },

@@ -27,7 +27,14 @@ export function toolboxOf(made: Made): Toolbox {
   const output = new Output({ quiet: true, logLevel: 'error' })
   const ledger = new Ledger()
   const instance: Instance = {
-    ...{ name: 'made', projectDir: '/', projectDirGiven: false, domain: 'example.com', budget: {}, ambient: { inDyno: false } },
+    ...{
+      name: 'made',
+      projectDir: '/',
+      projectDirGiven: false,
+      domain: 'example.com',
+      budget: {},
+      ambient: { inDyno: false },
+    },
     mastodonVersion: made.version ?? '4.5.3',
   }
   const backend = backendOf(made)

@@ -1,4 +1,47 @@
+import { messageOf } from '../errors.js'
 import type { Toolbox } from '../toolbox.js'
+
+/** Milliseconds in which the instance answers a question from outside. */
+const PATIENCE_MS = 10_000
+
+/** Something that the app answers: where it listens, and under which name visitors reach it. */
+export interface Address {
+  host: string
+  port: number
+  path: string
+  /** The variable that names another address than the site's, like `wss://streaming.example.com`. */
+  publishedIn?: string
+}
+
+/**
+ * Asks where the app's ports can be reached: inside of it, or, where each process has a network of its own, as a visitor.
+ *
+ * @returns the status code of the answer, or why there was none, like `Errno::ECONNREFUSED`.
+ */
+export async function ask(toolbox: Toolbox, at: Address, fetcher: typeof fetch = fetch): Promise<string> {
+  if (!toolbox.app.oneOff().isApart) return askInside(toolbox, at)
+  return askOutside(`https://${await publicHost(toolbox, at)}${at.path}`, fetcher)
+}
+
+/** Returns the host, with its port where it has one, that visitors reach. */
+async function publicHost(toolbox: Toolbox, { publishedIn }: Address): Promise<string> {
+  const config = await toolbox.app.config()
+  const published = publishedIn === undefined ? undefined : config.get(publishedIn)
+  if (published) return published.replace(/^[a-z]+:\/\//, '').replace(/\/.*$/, '')
+  return config.get('WEB_DOMAIN') || (await toolbox.app.domain())
+}
+
+/** Certificates are checked as a visitor's browser does: what is wrong with one is the answer. */
+async function askOutside(url: string, fetcher: typeof fetch): Promise<string> {
+  try {
+    const answer = await fetcher(url, { redirect: 'manual', signal: AbortSignal.timeout(PATIENCE_MS) })
+    await answer.body?.cancel()
+    return String(answer.status)
+  } catch (error) {
+    const { cause } = error as Error
+    return cause instanceof Error ? messageOf(cause) : messageOf(error)
+  }
+}
 
 /**
  * Asks from inside of the app, for its ports are open nowhere else. Ruby is what every image of the app has; a request
@@ -14,8 +57,7 @@ rescue SystemCallError, SocketError, IOError, Timeout::Error => e
   puts e.class
 end`
 
-/** Returns the status code of the answer, or why there was none, like `Errno::ECONNREFUSED`. */
-export async function askInside(toolbox: Toolbox, at: { host: string; port: number; path: string }): Promise<string> {
+async function askInside(toolbox: Toolbox, at: Address): Promise<string> {
   const domain = await toolbox.app.domain()
   const argv = ['ruby', '-e', ASK, at.host, String(at.port), at.path, domain]
   const outcome = await toolbox.app.oneOff().run({ argv, effect: 'read', timeoutMs: 30_000 })

@@ -8,6 +8,7 @@ export const migrations: Check = {
   for: ['upgrade', 'restore'],
   run: async toolbox => {
     if (toolbox.backend.oneOff === undefined) return notHere(toolbox, 'Mastodon')
+    if (toolbox.backend.postgres === undefined) return notHere(toolbox, 'PostgreSQL')
     const pending = await pendingMigrations(toolbox)
     const [first] = pending
     if (first === undefined) return ok('The database has had every migration of this release.')

@@ -1,6 +1,6 @@
 import { streamingHealthPath } from '../mastodon/health.js'
 import { bad, type Check, notApplicable, notHere, ok } from './check.js'
-import { askInside } from './http.js'
+import { ask } from './http.js'
 import { processesOf, processProblem } from './processes.js'
 
 const PORT = 4000
@@ -16,9 +16,10 @@ export const streaming: Check = {
     if (first === undefined) return notApplicable('This instance has no streaming process.')
     const problem = processProblem('streaming', processes)
     if (problem) return problem
+    if (toolbox.backend.oneOff === undefined) return notHere(toolbox, 'port of the streaming process')
     const path = streamingHealthPath(await toolbox.app.version())
     if (path === undefined || first.health === 'healthy') return ok('The streaming process runs.')
-    const code = await askInside(toolbox, { host: first.name, port: PORT, path })
+    const code = await ask(toolbox, { host: first.name, port: PORT, path, publishedIn: 'STREAMING_API_BASE_URL' })
     if (code === '200') return ok('The streaming process answers.')
     return bad(`The streaming process answers ${path} with ${code}.`, 'mstdn-ops logs --role streaming')
   },

@@ -7,6 +7,9 @@ import { commandFor, type OperationId, outcomeOf, type ParamsOf } from './catalo
 import { releasesWithSchema } from './releases.js'
 import { MastodonVersion, parseVersionRb } from './version.js'
 
+/** Said by the process that is started in place of one that is no more. */
+const NOTHING_FOUND = 'mstdn-ops: nothing carries this key'
+
 export type Verdict = 'done' | 'failed' | 'unclear'
 
 /** What the Mastodon at hand is, and its own commands through the Catalogue. */
@@ -62,7 +65,8 @@ export class MastodonApp {
       code: 'no-one-off',
       message: `The ${this.#backend.kind} backend cannot run Mastodon's own commands.`,
       cause: `${this.#backend.title} has no Mastodon beside its database.`,
-      next: 'Run this against the instance itself, where Mastodon is installed (compose).',
+      next: 'Run this against the instance itself, where Mastodon is installed (compose, heroku).',
+      ...this.#backend.without?.oneOff,
     })
   }
 
@@ -85,6 +89,18 @@ export class MastodonApp {
     const command = await this.command(id, params)
     const outcome = await this.oneOff().run({ ...how, argv: command.argv, env: command.env })
     return { ...outcome, verdict: outcome.planned ? 'done' : outcomeOf(command.row, outcome) }
+  }
+
+  /**
+   * Follows an operation whose end was not seen to its end, by the key that it carries.
+   *
+   * @returns how it ended; undefined where no process carries the key any more.
+   */
+  async found<K extends OperationId>(id: K, params: ParamsOf<K>, longKey: string): Promise<Verdict | undefined> {
+    const command = await this.command(id, params)
+    // Runs only where nothing carries the key.
+    const outcome = await this.oneOff().run({ argv: ['echo', NOTHING_FOUND], effect: 'write', longKey })
+    return outcome.stdout.trim() === NOTHING_FOUND ? undefined : outcomeOf(command.row, outcome)
   }
 
   async #findVersion(): Promise<MastodonVersion> {
@@ -111,7 +127,11 @@ export class MastodonApp {
   async #fileVersion() {
     if (this.#backend.oneOff === undefined) return undefined
     try {
-      const file = await this.#backend.oneOff.run({ argv: ['cat', 'lib/mastodon/version.rb'], effect: 'read' })
+      const file = await this.#backend.oneOff.run({
+        argv: ['cat', 'lib/mastodon/version.rb'],
+        effect: 'read',
+        ofRelease: true,
+      })
       return file.exitCode === 0 ? parseVersionRb(file.stdout) : undefined
     } catch (error) {
       this.#output.debug(`lib/mastodon/version.rb could not be read: ${String(error)}`)

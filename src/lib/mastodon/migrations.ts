@@ -49,7 +49,7 @@ export async function appliedMigrations(toolbox: Toolbox): Promise<ReadonlySet<s
 export async function migrationFiles(toolbox: Toolbox, source: MigrationSource = {}): Promise<Migration[]> {
   const argv = ['ls', ...FOLDERS.keys()]
   // Its code says nothing: releases before 2.5.0 have no second folder, which `ls` calls an error.
-  const listing = await toolbox.app.oneOff().run({ argv, effect: 'read', ...source })
+  const listing = await toolbox.app.oneOff().run({ argv, effect: 'read', ofRelease: true, ...source })
   const migrations = migrationsIn(listing.stdout)
   if (migrations.length > 0) return migrations
   throw new RefusedError({

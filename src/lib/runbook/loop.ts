@@ -4,6 +4,7 @@ import { messageOf, NotUndoneError, OperatorError, OutcomeUnknownError } from '.
 import type { Toolbox } from '../toolbox.js'
 import { type Drawing, draw, UNDO } from './draw.js'
 import type { Journal, RunRecord, StepState } from './journal.js'
+import { settlementOf } from './settle.js'
 import { Interrupted, type Interruption, watchSignals } from './signals.js'
 import type { Step, StepContext } from './step.js'
 import { type Ending, endOf, type Left, verdict } from './verdict.js'
@@ -44,6 +45,8 @@ export interface LoopParts {
   dir: string
   reveal: StepContext['reveal']
   observer?: BoundaryObserver
+  /** Milliseconds between two looks at a step whose end was not seen. */
+  pauseMs?: number
 }
 
 /** States of a step that was begun and has not been taken back. */
@@ -139,26 +142,47 @@ export class RunLoop {
     this.#under = { step, drawing }
     drawing.start(step.id)
     this.#at(step, 'started')
-    try {
-      await step.run(context)
-    } catch (error) {
-      await this.#failed(step, error, drawing)
-      throw error
-    }
+    const how = await this.#ran(step, context, drawing)
     this.#at(step, 'acted')
-    await journal.step(step.id, 'done')
+    await journal.step(step.id, 'done', how)
     this.taken.push({ id: step.id, title: step.title, state: 'done' })
     drawing.done(step.id)
     this.#at(step, 'after')
   }
 
-  async #failed(step: Step, error: unknown, drawing: Drawing): Promise<void> {
+  /** Returns how the step's work was seen to be done, where its end was not. @throws what the step failed with. */
+  async #ran(step: Step, context: StepContext, drawing: Drawing): Promise<string | undefined> {
+    try {
+      await step.run(context)
+      return undefined
+    } catch (error) {
+      if (error instanceof OutcomeUnknownError) return await this.#settle(step, context, error, drawing)
+      await this.#failed(step, error, drawing, step.atomic ? 'it changes all or nothing, and failed' : undefined)
+      throw error
+    }
+  }
+
+  /** The end of what the step had started was not seen: looking tells, or the outcome stays unknown. */
+  async #settle(step: Step, context: StepContext, lost: OutcomeUnknownError, drawing: Drawing): Promise<string> {
+    drawing.progress(step.id, `${messageOf(lost)} Looking what came of it.`)
+    const settlement = await settlementOf(step, context, lost, this.#parts.pauseMs)
+    if (settlement.state === 'done') {
+      this.#parts.toolbox.output.warn(`${step.title}: ${messageOf(lost)} Looked: it is done.`)
+      return 'its end was not seen; looked: it is done'
+    }
+    const nothing = settlement.state === 'not done' && step.undo === undefined
+    await this.#failed(step, settlement.error, drawing, nothing ? 'looked: it did nothing' : undefined)
+    throw settlement.error
+  }
+
+  /** Where it is known that a step without effect has nothing to be undone, that is said in `leftNothing`. */
+  async #failed(step: Step, error: unknown, drawing: Drawing, leftNothing: string | undefined): Promise<void> {
     const { journal } = this.#parts
     drawing.fail(step.id, this.#clean(error))
     await this.#jot(() => journal.step(step.id, 'failed', this.#clean(error)))
-    if (!step.atomic || error instanceof OutcomeUnknownError) return
+    if (leftNothing === undefined) return
     this.#pushed.pop()
-    await this.#jot(() => journal.step(step.id, 'undone', 'it changes all or nothing, and failed'))
+    await this.#jot(() => journal.step(step.id, 'undone', leftNothing))
   }
 
   #alreadyDone(step: Step, drawing: Drawing): void {

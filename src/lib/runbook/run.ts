@@ -13,6 +13,8 @@ export type { Boundary, BoundaryObserver } from './loop.js'
 
 export interface RunOptions {
   observer?: BoundaryObserver
+  /** Milliseconds between two looks at a step whose end was not seen; tests need not wait. */
+  pauseMs?: number
 }
 
 export interface RunReport<Result extends object = object> {
@@ -78,7 +80,8 @@ export async function resumeRun<O extends object, R extends object>(
     assertResumable(record, toolVersion(), steps, extra)
     const journal = await Journal.reopen(dir, record)
     const report = emptyReport<R>(runbook, runId)
-    const parts = { toolbox, name: runbook.name, runId, steps, journal, dir, observer: extra.observer }
+    const { observer, pauseMs } = extra
+    const parts = { toolbox, name: runbook.name, runId, steps, journal, dir, observer, pauseMs }
     const diedUndoing = record.end === undefined && record.undoing !== undefined
     if (extra.undo || diedUndoing) return await goBack(parts, report, record, extra.undo ?? false)
     await journal.forward()

@@ -18,6 +18,11 @@ export interface StepContext {
   progress(text: string): void
 }
 
+/**
+ * What looking told of a step whose end was not seen. `not done`: nothing of it stands, or its undo takes back what does.
+ */
+export type Settled = 'done' | 'not done' | 'unknown'
+
 export interface Step {
   /** Stable: a journal of this step is resumed by it. */
   readonly id: string
@@ -29,6 +34,12 @@ export interface Step {
   /** Asked on resume of a step that was under way: true when its work stands already. */
   done?(context: StepContext): Promise<boolean>
   run(context: StepContext): Promise<void>
+  /**
+   * Asked when `run` threw OutcomeUnknownError: looks what came of it. Where absent, {@link done} tells.
+   *
+   * @throws OutcomeUnknownError that says more than the one before it; any other error means `unknown`.
+   */
+  settle?(context: StepContext): Promise<Settled>
   /** Takes back what the step did; safe when it did nothing, half or all of it. */
   undo?(context: StepContext): Promise<void>
   /** The step changes all or nothing (one transaction, one process that looks before it acts): a failure left nothing. */

@@ -20,9 +20,12 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'jobs:clear': async () => (await import('./jobs/jobs.js')).clearJobs,
   'jobs:retry': async () => (await import('./jobs/jobs.js')).retryJobs,
   'jobs:run': async () => (await import('./jobs/jobs.js')).runJob,
+  'maintenance:off': async () => (await import('./maintenance/maintenance.js')).maintenanceOff,
+  'maintenance:on': async () => (await import('./maintenance/maintenance.js')).maintenanceOn,
   'media:refresh': async () => (await import('./content/media.js')).refreshMedia,
   'media:remove': async () => (await import('./content/media.js')).removeMedia,
   'push:clear': async () => (await import('./content/caches.js')).clearPush,
   'redis:cli': async () => (await import('./db/redis-command.js')).redisCommand,
   restart: async () => (await import('./restart/restart.js')).restart,
+  scale: async () => (await import('./scale/scale.js')).scale,
 }

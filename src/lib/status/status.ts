@@ -43,6 +43,8 @@ export interface Status {
   rows: Part<RowsStatus>
   disk: Part<DiskSpace[]>
   processes: Part<AppProcess[]>
+  /** Whether visitors see the maintenance page instead of Mastodon. */
+  maintenance: Part<boolean>
   volumes: Part<Volume[]>
   /** The id of a run that waits to be resumed. */
   unfinishedRun: Part<string | null>
@@ -51,7 +53,7 @@ export interface Status {
 /** Returns what is known of the instance now. A part that cannot be read says why and keeps none of the others away. */
 export async function readStatus(toolbox: Toolbox): Promise<Status> {
   const { backend, instance } = toolbox
-  const [domain, release, jobs, rows, disk, processes, volumes, unfinished] = await Promise.all([
+  const [domain, release, jobs, rows, disk, processes, maintenance, volumes, unfinished] = await Promise.all([
     part(() => toolbox.app.domain()),
     part(async () => releaseStatus(await toolbox.app.version())),
     backend.redis ? part(() => readJobs(toolbox)) : absent(toolbox, 'Redis'),
@@ -60,13 +62,16 @@ export async function readStatus(toolbox: Toolbox): Promise<Status> {
     backend.processes
       ? part(async () => (await backend.processes?.list()) ?? [])
       : absent(toolbox, 'processes to list'),
+    backend.maintenance
+      ? part(async () => (await backend.maintenance?.isOn()) ?? false)
+      : absent(toolbox, 'maintenance mode'),
     backend.storage ? part(async () => (await backend.storage?.volumes()) ?? []) : absent(toolbox, 'volumes to list'),
     part(async () => (await unfinishedRun(runsDir(instance.name)))?.header.runId ?? null),
   ])
   const backup = { takenAt: null }
   return {
     ...{ instance: instance.name, title: backend.title, domain, release, backup },
-    ...{ jobs, rows, disk, processes, volumes, unfinishedRun: unfinished },
+    ...{ jobs, rows, disk, processes, maintenance, volumes, unfinishedRun: unfinished },
   }
 }
 

@@ -23,6 +23,7 @@ export function statusText(status: Status, page: Page): string {
     line('Rows', status.rows, rowsText),
     line('Jobs', status.jobs, jobsText),
     line('Disk', status.disk, disks => disks.map(diskText).join('; ') || 'none is mounted'),
+    ...(status.maintenance.value ? ['Visitors   see the maintenance page: mstdn-ops maintenance:off'] : []),
     ...unfinishedLines(status.unfinishedRun),
     ...table('Processes', status.processes, page, processTable),
     ...table('Queues', status.jobs, page, queueTable),
@@ -31,16 +32,17 @@ export function statusText(status: Status, page: Page): string {
 }
 
 /** Returns the one line for a tired reader; what is not known is left out of it. */
-export function headline({ release, jobs, rows, disk, unfinishedRun }: Status): string {
+export function headline({ release, jobs, rows, disk, maintenance, unfinishedRun }: Status): string {
   const parts = [
     release.value ? `Mastodon ${release.value.installed}${updateText(release.value)}` : 'Mastodon of unknown version',
     'no backup recorded',
     jobs.value && behindText(jobs.value),
     rows.value && (rows.value.budget?.text ?? `${grouped(rows.value.rows)} rows`),
     disk.value && fullestText(disk.value),
+    maintenance.value && 'MAINTENANCE MODE',
     unfinishedRun.value && `run ${unfinishedRun.value} UNFINISHED`,
   ]
-  return parts.filter(part => part !== null && part !== '').join(' · ')
+  return parts.filter(part => part !== null && part !== false && part !== '').join(' · ')
 }
 
 function updateText({ updateAvailable, newestOfSeries }: ReleaseStatus): string {
@@ -99,15 +101,25 @@ function table<T>(title: string, part: Part<T>, page: Page, text: (value: T, pag
 function processTable(processes: readonly AppProcess[], { layOut, columns, now }: Page): string {
   const since = ({ startedAt, state }: AppProcess) =>
     startedAt && state === 'running' ? humanDuration((now.getTime() - startedAt.getTime()) / 1000) : ''
+  const checked = processes.some(({ health }) => health !== 'none')
   const shown = [
     { title: 'ROLE', value: (process: AppProcess) => process.role },
-    { title: 'NAME', value: (process: AppProcess) => process.name },
+    { title: 'NAME', value: nameOf },
     { title: 'STATE', value: (process: AppProcess) => process.state },
-    { title: 'HEALTH', value: (process: AppProcess) => process.health },
+    ...(checked ? [{ title: 'HEALTH', value: (process: AppProcess) => process.health }] : []),
     { title: 'RUNS FOR', value: since },
-    { title: 'IMAGE', value: (process: AppProcess) => process.image?.split('/').at(-1) ?? '' },
+    ...(processes.some(({ image }) => image !== undefined) ? [{ title: 'IMAGE', value: imageOf }] : []),
   ]
   return processes.length === 0 ? 'none' : layOut(shown, processes, columns)
+}
+
+/** A platform's own name of one process, like `web.1`, tells more than its type; a container's id tells nothing. */
+function nameOf({ name, id }: AppProcess): string {
+  return id.startsWith(`${name}.`) || id.startsWith(`${name}-`) ? id : name
+}
+
+function imageOf({ image }: AppProcess): string {
+  return image?.split('/').at(-1) ?? ''
 }
 
 function queueTable({ queues }: JobsOverview, { layOut, columns }: Page): string {

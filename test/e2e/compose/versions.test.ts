@@ -28,6 +28,9 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['jobs:run', 'user-cleanup'],
   ['keys:vapid', '--replace', '--confirm', 'mastodon.example'],
   ['restart', '--role', 'web'],
+  ['maintenance:on'],
+  ['maintenance:off'],
+  ['scale', 'web=2'],
 ]
 
 interface Answer {

@@ -1,5 +1,5 @@
 import { OutcomeUnknownError, RefusedError } from '../../errors.js'
-import type { Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { saying } from './outcome.js'
 import { theUser, userOfRun } from './user.js'
@@ -40,6 +40,7 @@ export const resetPassword: Runbook<ResetPasswordOptions, ResetPasswordResult> =
 
 /** Not asked whether it is done: the password died with the process that saw it, so a resume makes another. */
 function resetStep(user: string): Step {
+  const former: Former = { digest: undefined }
   return {
     id: 'reset',
     title: `Give ${user} a new password`,
@@ -47,14 +48,21 @@ function resetStep(user: string): Step {
     atomic: true,
     repeatable: true,
     irreversible: 'the former password is known to nobody but the user',
-    run: context => reset(context, user),
+    run: context => reset(context, user, former),
+    settle: context => settle(context, user, former),
   }
 }
 
-async function reset(context: StepContext, user: string): Promise<void> {
+/** Kept in memory alone: even this digest is nothing for a journal. */
+interface Former {
+  digest: string | undefined
+}
+
+async function reset(context: StepContext, user: string, former: Former): Promise<void> {
   const { toolbox } = context
   const { id, username } = await userOfRun(context, user)
   const before = await passwordDigest(toolbox, id)
+  former.digest = before
   const outcome = await toolbox.app.run('accounts.resetPassword', { username }, { effect: 'write' })
   if (context.dryRun) return
   const password = PRINTED.exec(outcome.stdout)?.[1]
@@ -63,6 +71,13 @@ async function reset(context: StepContext, user: string): Promise<void> {
   if (!changed) throw notChanged(username, saying(outcome))
   if (password === undefined) throw notShown(username)
   context.reveal(NEW_PASSWORD, password)
+}
+
+/** A password that was changed out of sight is known to nobody. */
+async function settle(context: StepContext, user: string, former: Former): Promise<Settled> {
+  const { id, username } = await userOfRun(context, user)
+  if ((await passwordDigest(context.toolbox, id)) === former.digest) return 'not done'
+  throw notShown(username)
 }
 
 /** A digest of a digest: enough to see a change, and nothing that could be tried out leaves the server. */
@@ -96,7 +111,8 @@ function notChanged(username: string, cause: string): RefusedError {
 function notShown(username: string): OutcomeUnknownError {
   return new OutcomeUnknownError({
     code: 'password-not-shown',
-    message: `${username} has a new password, but Mastodon did not print it.`,
+    message: `${username} has a new password, but it was not seen.`,
+    cause: 'Mastodon did not print it, or the connection was lost before it did.',
     next: `Make another: mstdn-ops accounts:reset-password ${username}`,
   })
 }

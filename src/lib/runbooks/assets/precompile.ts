@@ -1,8 +1,9 @@
 import { RefusedError } from '../../errors.js'
 import { assetFolders } from '../../mastodon/releases.js'
-import type { Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import { humanBytes } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import { refuseLostFiles } from '../content/lost-files.js'
 import { operationFailed } from '../content/outcome.js'
 import { MEMORY_NEEDED, MEMORY_SCRIPT, memoryIn } from './memory.js'
 import { isKept, readAppFiles } from './mounts.js'
@@ -26,6 +27,7 @@ const TITLE = 'Compile the assets'
 export const precompile: Runbook<PrecompileOptions, PrecompileResult> = {
   name: 'assets:precompile',
   check: async (toolbox, { ignoreMemory }) => {
+    refuseLostFiles(toolbox, 'The compiled assets would be lost.')
     await toolbox.app.command('assets.precompile', {})
     await refuseLost(toolbox)
     if (!ignoreMemory) await refuseLittleMemory(toolbox)
@@ -35,16 +37,28 @@ export const precompile: Runbook<PrecompileOptions, PrecompileResult> = {
 }
 
 function precompileStep(): Step {
-  return { id: 'precompile', title: TITLE, effect: 'write', repeatable: true, run: compile }
+  return { id: 'precompile', title: TITLE, effect: 'write', repeatable: true, run: compile, settle }
+}
+
+/** The compiling process carries a key: where it still runs, or its end can still be read, that tells. */
+async function settle(context: StepContext): Promise<Settled> {
+  const { toolbox } = context
+  if (context.noted('ended') === 'yes') return 'unknown'
+  return (await toolbox.app.found('assets.precompile', {}, longKey(context))) === 'done' ? 'done' : 'unknown'
+}
+
+function longKey({ runId }: StepContext): string {
+  return `${runId}-precompile`
 }
 
 async function compile(context: StepContext): Promise<void> {
-  const { toolbox, runId } = context
+  const { toolbox } = context
   const outcome = await toolbox.app.run(
     'assets.precompile',
     {},
-    { effect: 'write', longKey: `${runId}-precompile`, onLine: line => context.progress(line) },
+    { effect: 'write', longKey: longKey(context), onLine: line => context.progress(line) },
   )
+  await context.note('ended', 'yes')
   if (context.dryRun) return
   if (outcome.verdict !== 'done') throw operationFailed(TITLE, outcome)
   const found = await findManifests(toolbox)
@@ -61,10 +75,11 @@ async function folders(toolbox: Toolbox): Promise<readonly string[]> {
   return assetFolders(await toolbox.app.version())
 }
 
-async function findManifests(toolbox: Toolbox): Promise<string[]> {
+/** Before compiling they are those that were deployed. */
+async function findManifests(toolbox: Toolbox, source: { ofRelease?: boolean } = {}): Promise<string[]> {
   const patterns = 'public/assets/.*manifest*.json public/assets/*manifest*.json public/packs/*manifest*.json'
   const script = `for f in ${patterns} public/packs/.vite/*manifest*.json; do if [ -f "$f" ]; then echo "$f"; fi; done`
-  const { stdout } = await toolbox.app.oneOff().run({ argv: ['sh', '-c', script], effect: 'read' })
+  const { stdout } = await toolbox.app.oneOff().run({ argv: ['sh', '-c', script], effect: 'read', ...source })
   return [...new Set(stdout.split('\n').filter(Boolean))]
 }
 
@@ -72,7 +87,7 @@ async function refuseLost(toolbox: Toolbox): Promise<void> {
   const { root, mounts } = await readAppFiles(toolbox)
   const lost = (await folders(toolbox)).filter(folder => !isKept(`${root}/${folder}`, mounts))
   if (lost.length === 0) return
-  const shipped = (await findManifests(toolbox)).length > 0
+  const shipped = (await findManifests(toolbox, { ofRelease: true })).length > 0
   throw new RefusedError({
     code: 'assets-not-kept',
     message: shipped

@@ -5,6 +5,7 @@ import { isSecretName } from '../../mastodon/secrets.js'
 import { lacks } from '../../open-toolbox.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
+import { processesNow, untilAnew } from './anew.js'
 import { agree, fingerprint, pick } from './fingerprint.js'
 import { whatBreaks } from './guarded.js'
 
@@ -40,10 +41,13 @@ export function configOf(toolbox: Toolbox): Config {
 
 /**
  * Returns the steps: keep the former configuration aside, write, restart, look whether the running process has it.
- * After a crash at any point they go on or back from what the journal knows: salted fingerprints, no values.
+ * Where a write restarts the app by itself, the last step waits for that instead. After a crash at any point they go on or back from what the journal knows: salted fingerprints, no values.
  */
 export function configSteps(toolbox: Toolbox, change: ConfigChange): Step[] {
   const config = configOf(toolbox)
+  if (config.appliesAtOnce) {
+    return [keepStep(config, change), writeStep(config, change), settledStep(config, change)]
+  }
   const restarts = change.restart ? [restartStep(config, change), verifyStep(config, change)] : []
   return [keepStep(config, change), writeStep(config, change), ...restarts]
 }
@@ -87,7 +91,7 @@ async function forgetCopy(config: Config, change: ConfigChange, context: StepCon
 function writeStep(config: Config, change: ConfigChange): Step {
   return {
     id: 'write',
-    title: change.title(config.where),
+    title: config.appliesAtOnce ? `${change.title(config.where)} (this restarts the app)` : change.title(config.where),
     effect: 'write',
     needed: async context => (await change.unneeded?.(context)) ?? true,
     done: context => holds(config, change, context, context.noted('written')),
@@ -102,6 +106,7 @@ async function write(config: Config, change: ConfigChange, context: StepContext)
     if (value !== null && isSecretName(key)) context.toolbox.output.redactor.add(key, value)
   }
   await context.note('written', fingerprint(saltOf(context), values))
+  if (config.appliesAtOnce) await context.note('processes', await processesNow(change.roles, context))
   await config.write(values)
   if (context.dryRun) return
   if (!(await holds(config, change, context, context.noted('written')))) throw notStored(config, change)
@@ -113,19 +118,22 @@ async function write(config: Config, change: ConfigChange, context: StepContext)
  */
 async function putBack(config: Config, change: ConfigChange, context: StepContext): Promise<void> {
   if (context.noted('written') === undefined) return
+  if (config.appliesAtOnce) return putBackAtOnce(config, change, context)
   await config.putBack(context.runId)
   if (!(await holds(config, change, context, formerPrint(context)))) throw notPutBack(config, context)
   const before = context.noted('processes')
-  if (before === undefined || before === (await processesNow(change, context))) return
+  if (before === undefined || before === (await processesNow(change.roles, context))) return
   context.progress('restarting with the former configuration')
   await processesOf(context).restart(change.roles)
 }
 
-/** Returns which processes run since when: another text once one of them was started anew. */
-async function processesNow(change: ConfigChange, context: StepContext): Promise<string> {
-  const processes = (await processesOf(context).list()).filter(process => change.roles.includes(process.role))
-  const starts = processes.map(({ id, state, startedAt }) => `${id} ${state} ${startedAt?.toISOString() ?? ''}`)
-  return starts.sort().join('\n')
+/** Putting it back restarts the app by itself, unless nothing had been written. */
+async function putBackAtOnce(config: Config, change: ConfigChange, context: StepContext): Promise<void> {
+  const untouched = await holds(config, change, context, formerPrint(context))
+  const before = await processesNow(change.roles, context)
+  await config.putBack(context.runId)
+  if (!(await holds(config, change, context, formerPrint(context)))) throw notPutBack(config, context)
+  if (!untouched) await untilAnew(change.roles, context, before)
 }
 
 function restartStep(config: Config, change: ConfigChange): Step {
@@ -135,7 +143,8 @@ function restartStep(config: Config, change: ConfigChange): Step {
     effect: 'write',
     needed: context => needsRestart(config, change, context),
     run: async context => {
-      if (context.noted('processes') === undefined) await context.note('processes', await processesNow(change, context))
+      if (context.noted('processes') === undefined)
+        await context.note('processes', await processesNow(change.roles, context))
       await processesOf(context).restart(change.roles)
     },
     // Nothing by itself: what writes the configuration also restarts when it puts the former one back.
@@ -175,6 +184,21 @@ function verifyStep(config: Config, change: ConfigChange): Step {
   }
 }
 
+/** The platform restarts the app by itself after a write. */
+function settledStep(config: Config, change: ConfigChange): Step {
+  return {
+    id: 'settle',
+    title: `Wait until ${change.roles.join(', ')} run with it`,
+    effect: 'read',
+    needed: async context => (context.noted('processes') !== undefined ? true : 'nothing was written'),
+    run: async context => {
+      if (context.dryRun) return
+      await untilAnew(change.roles, context, context.noted('processes') ?? '')
+      if (!agree(await config.running(), await config.stored(), change.keys)) throw notInForce(change)
+    },
+  }
+}
+
 /**
  * Ends a change that stands, and returns where the copy of the former configuration stays; null when it was removed
  * because nothing is lost. To be called for the result, the last thing before a run's end: until then undo needs it.
@@ -209,7 +233,9 @@ function notStored(config: Config, change: ConfigChange): RefusedError {
     code: 'variable-overridden',
     message: `${change.keys.join(', ')} would not take effect from ${config.where}.`,
     cause: 'It was written, but the next start would still see another value: something else sets it too.',
-    next: 'Look for it under environment: in the compose file and in later env files.',
+    next: config.appliesAtOnce
+      ? 'See whether somebody else changes it at the same time, then run the command again.'
+      : 'Look for it under environment: in the compose file and in later env files.',
   })
 }
 
@@ -218,7 +244,9 @@ function notPutBack(config: Config, context: StepContext): RefusedError {
     code: 'not-put-back',
     message: `${config.where} does not hold the former values.`,
     cause: `The copy of the former configuration is ${context.noted('kept')}.`,
-    next: `Copy ${context.noted('kept')} over ${config.where}, then: mstdn-ops resume --undo`,
+    next: config.appliesAtOnce
+      ? 'mstdn-ops resume --undo (tries once more)'
+      : `Copy ${context.noted('kept')} over ${config.where}, then: mstdn-ops resume --undo`,
   })
 }
 

@@ -29,11 +29,26 @@ export interface SetResult {
 export function setRunbook(value?: string): Runbook<SetOptions, SetResult> {
   return {
     name: 'config:set',
-    check: toolbox => configOf(toolbox).writable(),
+    check: refuse,
     consent: (toolbox, options) => consentFor(toolbox, options, value),
     steps: async (toolbox, options) => configSteps(toolbox, changeOf(options, value)),
     result: describe,
   }
+}
+
+async function refuse(toolbox: Toolbox, { key, restart }: SetOptions): Promise<void> {
+  const config = configOf(toolbox)
+  if (config.appliesAtOnce && !restart) throw restartsAnyway(key, config.where)
+  await config.writable()
+}
+
+function restartsAnyway(key: string, where: string): RefusedError {
+  return new RefusedError({
+    code: 'restarts-by-itself',
+    message: `${key} cannot be changed without a restart: nothing was changed.`,
+    cause: `Whenever ${where} changes, the platform restarts the app by itself.`,
+    next: `mstdn-ops config:set ${key} (without --no-restart, when it suits)`,
+  })
 }
 
 function changeOf(options: SetOptions, value: string | undefined): ConfigChange {

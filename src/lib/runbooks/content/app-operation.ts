@@ -1,5 +1,5 @@
 import type { OperationId, ParamsOf } from '../../mastodon/catalogue.js'
-import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Consent, Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { lastLine, operationFailed } from './outcome.js'
 
@@ -11,6 +11,8 @@ export interface OperationStep<K extends OperationId> {
   params(toolbox: Toolbox): Promise<ParamsOf<K>> | ParamsOf<K>
   /** It may take an hour: it runs in a process of its own that a killed tool finds again. */
   long?: boolean
+  /** Looks whether its work stands, where that can be seen. */
+  isDone?(toolbox: Toolbox): Promise<boolean>
 }
 
 /** Returns the step. It is believed only when Mastodon says so as the Catalogue knows it. */
@@ -21,19 +23,37 @@ export function operationStep<K extends OperationId>(parts: OperationStep<K>): S
     effect: 'write',
     repeatable: true,
     run: context => runOperation(context, parts),
+    settle: context => (parts.long ? settleLong(context, parts) : settleShort(context, parts)),
   }
 }
 
 async function runOperation<K extends OperationId>(context: StepContext, parts: OperationStep<K>): Promise<void> {
-  const { toolbox, runId } = context
+  const { toolbox } = context
   const outcome = await toolbox.app.run(parts.operation, await parts.params(toolbox), {
     effect: 'write',
     onLine: line => context.progress(line),
-    ...(parts.long ? { longKey: `${runId}-${parts.id}` } : {}),
+    ...(parts.long ? { longKey: longKey(context, parts) } : {}),
   })
+  await context.note(`ended:${parts.id}`, 'yes')
   if (context.dryRun) return
   if (outcome.verdict !== 'done') throw operationFailed(parts.title, outcome)
   await context.note(saidKey(parts.id), toolbox.output.clean(lastLine(outcome.stdout)))
+}
+
+/** A long one carries a key: where it still runs, or its end can still be read, that tells. */
+async function settleLong<K extends OperationId>(context: StepContext, parts: OperationStep<K>): Promise<Settled> {
+  if (context.noted(`ended:${parts.id}`) === 'yes') return 'unknown'
+  const { toolbox } = context
+  const verdict = await toolbox.app.found(parts.operation, await parts.params(toolbox), longKey(context, parts))
+  return verdict === 'done' ? 'done' : 'unknown'
+}
+
+async function settleShort<K extends OperationId>({ toolbox }: StepContext, { isDone }: OperationStep<K>) {
+  return (await isDone?.(toolbox)) ? 'done' : 'unknown'
+}
+
+function longKey<K extends OperationId>({ runId }: StepContext, { id }: OperationStep<K>): string {
+  return `${runId}-${id}`
 }
 
 /** The note that keeps the last line of a step's output. */
@@ -55,13 +75,14 @@ interface OperationRunbook<O extends object, K extends OperationId> {
   check?(toolbox: Toolbox, options: O): Promise<void>
   consent?(toolbox: Toolbox, options: O): Promise<Consent>
   long?: boolean
+  isDone?(toolbox: Toolbox): Promise<boolean>
 }
 
 /** Returns a runbook of this one operation. */
 export function appOperation<O extends object, K extends OperationId>(
   parts: OperationRunbook<O, K>,
 ): Runbook<O, OperationResult> {
-  const { name, operation, title, params, check, consent, long } = parts
+  const { name, operation, title, params, check, consent, long, isDone } = parts
   return {
     name,
     check: async (toolbox, options) => {
@@ -75,6 +96,7 @@ export function appOperation<O extends object, K extends OperationId>(
         ...{ id: 'run', title: title(options), operation },
         params: toolbox => params(toolbox, options),
         ...(long ? { long } : {}),
+        ...(isDone ? { isDone } : {}),
       }),
     ],
     result: async (_toolbox, _options, noted) => ({ said: noted(saidKey('run')) ?? '' }),

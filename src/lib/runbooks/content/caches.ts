@@ -1,3 +1,4 @@
+import type { Toolbox } from '../../toolbox.js'
 import { theUser } from '../accounts/user.js'
 import { appOperation } from './app-operation.js'
 
@@ -35,11 +36,25 @@ export const clearFeeds = appOperation<object, 'feeds.clear'>({
   operation: 'feeds.clear',
   title: () => 'Clear the home feeds of everybody',
   params: () => ({}),
+  isDone: areFeedsGone,
   consent: async () => ({
     kind: 'yes',
     question: 'Everybody sees an empty home feed until it is built anew. Go on?',
   }),
 })
+
+/** Home feeds are the keys feed:home:ID (app/lib/feed_manager.rb, all versions). */
+async function areFeedsGone(toolbox: Toolbox): Promise<boolean> {
+  const redis = await toolbox.redis()
+  let cursor = '0'
+  do {
+    const page = await redis.read('SCAN', cursor, 'MATCH', redis.key('feed:home:*'), 'COUNT', 1000)
+    const [next, keys] = page as [string, string[]]
+    if (keys.length > 0) return false
+    cursor = String(next)
+  } while (cursor !== '0')
+  return true
+}
 
 /** Ends subscriptions to remote accounts that nobody follows (up to 2.5). */
 export const clearPush = appOperation<object, 'push.clear'>({

@@ -70,6 +70,7 @@ async function mustExist(local: string): Promise<void> {
 
 /** Known for the processes of the app; the mounts of others cannot be read from here. */
 async function staysThere(toolbox: Toolbox, { place, path }: Copy['remote']): Promise<boolean | null> {
+  if (toolbox.backend.oneOff?.losesFiles !== undefined) return false
   const processes = (await toolbox.backend.processes?.list()) ?? []
   if (!processes.some(({ role, name }) => role === 'web' && (role === place || name === place))) return null
   return isKept(path.replace(/\/+$/, ''), (await readAppFiles(toolbox)).mounts)

@@ -2,6 +2,7 @@ import { RefusedError, UsageError } from '../../errors.js'
 import type { MediaRefreshParams, MediaRemoveParams } from '../../mastodon/catalogue/content.js'
 import type { Toolbox } from '../../toolbox.js'
 import { appOperation } from './app-operation.js'
+import { refuseLostMedia } from './lost-files.js'
 
 export type MediaRemoveOptions = Omit<MediaRemoveParams, 'dryRun'>
 export type MediaRefreshOptions = MediaRefreshParams
@@ -13,6 +14,7 @@ export const removeMedia = appOperation<MediaRemoveOptions, 'media.remove'>({
   long: true,
   title: removeTitle,
   params: (_toolbox, options) => options,
+  check: refuseLostMedia,
 })
 
 function removeTitle({ days, pruneProfiles, removeHeaders }: MediaRemoveOptions): string {
@@ -28,7 +30,10 @@ export const refreshMedia = appOperation<MediaRefreshOptions, 'media.refresh'>({
   title: ({ account, domain, status }) =>
     `Fetch the media of ${account ?? (status === undefined ? domain : `post ${status}`)} again`,
   params: (_toolbox, options) => options,
-  check: findSource,
+  check: async (toolbox, options) => {
+    await refuseLostMedia(toolbox)
+    await findSource(toolbox, options)
+  },
 })
 
 /** Of a misspelt name nothing is fetched and Mastodon says OK, so what is named must be known. */

@@ -9,6 +9,7 @@ import {
 import type { Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { operationStep, saidKey } from '../content/app-operation.js'
+import { areMediaOutOfReach } from '../content/lost-files.js'
 
 export interface DailyOptions {
   /** Cached media older than so many days are removed; Mastodon's own 7 where it is left out. */
@@ -37,6 +38,8 @@ interface Wanted {
 }
 
 const DAILY = 'daily-task'
+/** These remove files. */
+const ON_FILES: readonly OperationId[] = ['media.remove', 'media.removeOrphans', 'previewCards.remove']
 
 /**
  * Does what this release leaves to its operator: up to 1.4.7 the rake task `mastodon:daily`, and what no scheduler ever
@@ -72,12 +75,15 @@ function dailyStep(): Step {
   })
 }
 
-/** Skipped where a setting makes the server do the same by itself. */
+/** Skipped where a setting makes the server do the same by itself, and where its files are out of reach. */
 function extraStep(toolbox: Toolbox, { operation, title, params }: Wanted): Step {
   const step = operationStep({ id: operation, title, operation, long: true, params: () => params as never })
   return {
     ...step,
     needed: async () => {
+      if (ON_FILES.includes(operation) && (await areMediaOutOfReach(toolbox))) {
+        return 'a one-off process cannot reach the media, which are on the disk of another'
+      }
       const version = await toolbox.app.version()
       const setting = dailyExtras(version).find(extra => extra.operation === operation)?.notWithSetting
       const value = setting === undefined ? undefined : await settingValue(toolbox, setting)

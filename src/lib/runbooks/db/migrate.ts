@@ -3,7 +3,7 @@ import type { Phase } from '../../mastodon/catalogue/server.js'
 import { supports } from '../../mastodon/catalogue.js'
 import { appliedMigrations, type Migration, migrationFiles, migrationProgress } from '../../mastodon/migrations.js'
 import { hasForeignKeys } from '../../mastodon/releases.js'
-import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Consent, Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
@@ -94,6 +94,7 @@ function migrateStep(phase: Phase): Step {
     irreversible: 'migrations are not taken back, only a backup does that',
     needed: async ({ toolbox }) => (await pendingOf(toolbox, phase)).length > 0 || 'nothing is pending',
     run: context => runMigrations(context, phase),
+    settle: context => settleMigrations(context, phase),
     undo: findUnchanged,
   }
 }
@@ -149,6 +150,14 @@ async function verify(context: StepContext, phase: Phase, said: string): Promise
     message: `${plural(left.length, 'migration is', 'migrations are')} still pending, ${next.id} first.`,
     cause: said,
   })
+}
+
+/** The end was not seen: what still runs is followed to its end, then the database tells. */
+async function settleMigrations(context: StepContext, phase: Phase): Promise<Settled> {
+  await waitForLostRun(context)
+  await context.note('ended', 'yes')
+  await context.note('applied', (await appliedSinceStart(context)).join(' '))
+  return (await pendingOf(context.toolbox, phase)).length === 0 ? 'done' : 'not done'
 }
 
 /**

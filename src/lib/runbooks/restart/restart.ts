@@ -1,7 +1,7 @@
 import { type AppProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
-import type { Runbook, StepContext } from '../../runbook/step.js'
+import type { Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 
 export interface RestartOptions {
@@ -27,12 +27,22 @@ export const restart: Runbook<RestartOptions, RestartResult> = {
   },
   steps: async (toolbox, options) => {
     const roles = await rolesHere(toolbox, options)
-    const run = (context: StepContext) => restartRoles(context, roles)
-    return [{ id: 'restart', title: `Restart ${roles.join(', ')}`, effect: 'write', repeatable: true, run }]
+    return [restartStep(roles)]
   },
   result: async (_toolbox, _options, noted) => ({
     processes: JSON.parse(noted('restarted') ?? '[]') as RestartedProcess[],
   }),
+}
+
+function restartStep(roles: readonly Role[]): Step {
+  return {
+    id: 'restart',
+    title: `Restart ${roles.join(', ')}`,
+    effect: 'write',
+    repeatable: true,
+    run: context => restartRoles(context, roles),
+    settle: context => settle(context, roles),
+  }
 }
 
 async function rolesHere(toolbox: Toolbox, { roles }: RestartOptions): Promise<Role[]> {
@@ -52,10 +62,29 @@ async function restartRoles(context: StepContext, roles: readonly Role[]): Promi
   const before = context.noted('before') ?? JSON.stringify((await processes.list()).map(identityOf))
   await context.note('before', before)
   await processes.restart(roles)
-  if (context.dryRun) return
-  const after = (await processes.list()).filter(process => roles.includes(process.role))
-  const former = JSON.parse(before) as Identity[]
+  if (!context.dryRun) await noteRestarted(context, roles)
+}
+
+/** @throws RefusedError when a process was not started anew, or is not well. */
+async function noteRestarted(context: StepContext, roles: readonly Role[]): Promise<void> {
+  const after = await ofRoles(context, roles)
+  const former = formerly(context)
   await context.note('restarted', JSON.stringify(after.map(process => verified(process, former))))
+}
+
+async function settle(context: StepContext, roles: readonly Role[]): Promise<Settled> {
+  const after = await ofRoles(context, roles)
+  if (after.length > 0 && after.every(process => isAmong(process, formerly(context)))) return 'not done'
+  await noteRestarted(context, roles)
+  return 'done'
+}
+
+async function ofRoles(context: StepContext, roles: readonly Role[]): Promise<AppProcess[]> {
+  return (await processesOf(context.toolbox).list()).filter(process => roles.includes(process.role))
+}
+
+function formerly(context: StepContext): Identity[] {
+  return JSON.parse(context.noted('before') ?? '[]') as Identity[]
 }
 
 interface Identity {
@@ -72,9 +101,13 @@ function identityOf({ id, startedAt }: AppProcess): Identity {
 function verified(process: AppProcess, former: readonly Identity[]): RestartedProcess {
   const { name, role, state, health } = process
   if (state !== 'running' || health === 'unhealthy') throw unwell(process)
-  const { id, startedAt } = identityOf(process)
-  if (former.some(before => before.id === id && before.startedAt === startedAt)) throw untouched(name)
+  if (isAmong(process, former)) throw untouched(name)
   return { name, role, health }
+}
+
+function isAmong(process: AppProcess, former: readonly Identity[]): boolean {
+  const { id, startedAt } = identityOf(process)
+  return former.some(before => before.id === id && before.startedAt === startedAt)
 }
 
 function unwell({ name, role, state, health }: AppProcess): RefusedError {

@@ -66,7 +66,7 @@ test('a lost session no longer holds it', async () => {
   await lock.close()
 })
 
-test('a user who may enter neither maintenance database gets no lock; entering one is enough', async () => {
+test('a user who may enter neither maintenance database takes it in the own one; entering one is enough', async () => {
   const admin = await server.open()
   await admin.write("CREATE ROLE tenant LOGIN PASSWORD 'tenant'")
   await admin.write('REVOKE CONNECT ON DATABASE postgres FROM PUBLIC')
@@ -75,7 +75,10 @@ test('a user who may enter neither maintenance database gets no lock; entering o
   expect(lock.database).toBe('template1')
   await lock.close()
   await admin.write('REVOKE CONNECT ON DATABASE template1 FROM PUBLIC')
-  expect(await take('mstdn-ops', 'mastodon_production', tenant)).toBeUndefined()
+  const own = session(await take('mstdn-ops', 'mastodon_production', tenant))
+  expect(own.database).toBe('mastodon_production')
+  expect(await take('mstdn-ops', 'mastodon_production', tenant)).toMatchObject({ held: false })
+  await own.close()
   await admin.close()
 })
 

@@ -10,6 +10,8 @@ const TAKES_VALUE = new Set([
   '-i',
   '--instance',
   '--backend',
+  '-a',
+  '--app',
   '-C',
   '--project-dir',
   '--project-directory',

@@ -70,7 +70,7 @@ describe('a configuration file', () => {
         /^environment MSTDN_OPS_BACKED: is not a variable of mstdn-ops \(allowed: .*MSTDN_OPS_BACKEND/,
       ),
       'environment MSTDN_OPS_LOG_LEVEL: is "loud" (allowed: error, warn, info, debug)',
-      `${path}:4: instances.main.backend is "kubernetes" (allowed: compose, direct, sandbox)`,
+      `${path}:4: instances.main.backend is "kubernetes" (allowed: compose, heroku, direct, sandbox)`,
       expect.stringMatching(/:5: instances\.main\.projectdir is not a setting \(allowed: backend, project_dir, /),
       expect.stringContaining(`${path}:6: instances.main.domain is "https://example.social": must be a domain`),
       `${path}:8: instances.main.budget.heroku_plan is "hobby" (allowed: mini, basic, essential-0, essential-1, essential-2)`,

@@ -1,11 +1,16 @@
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { writeSynced } from '../../atomic-file.js'
 import { OutcomeUnknownError, RefusedError } from '../../errors.js'
 import { shellLine } from '../../text.js'
 import type { AppCommand, AppOutcome } from '../backend.js'
 import { readText, toRecord } from '../json.js'
+import { randomNonce } from '../nonce.js'
 import type { Dyno, HerokuApp } from './app.js'
 import { ownLines, withVariables } from './framed.js'
 import { logLines } from './log-session.js'
+import { notStarted } from './not-started.js'
 
 /** Milliseconds between two looks whether the dyno still runs: 4,500 requests an hour are allowed. */
 const LOOK_MS = 2_000
@@ -31,33 +36,43 @@ lines() { tail -c "$2" "$f.$1" | base64 -w 900 | grep -c ""; }
 echo "$m end $(cat "$f.code") $(lines out ${MOST_OUTPUT}) $(lines error ${MOST_ERRORS})"`
 
 /**
- * Runs work that outlives this process: in a detached one-off dyno whose command holds the key.
+ * Runs work that outlives this process: in a detached one-off dyno whose command holds a mark that is written down
+ * before, in the state folder.
  *
- * A dyno of this key that runs already, or has ended and left its envelope in the log, was started before this process
- * was killed: no second one is started.
+ * A mark that is there already is of a run that was killed: its dyno, or the envelope that it has left in the log, is
+ * read instead of starting a second one. The mark goes once the outcome was read.
  *
  * @throws RefusedError when it could not be started; OutcomeUnknownError when its end cannot be read in the log.
  */
 export async function runDetached(
   app: HerokuApp,
   command: AppCommand,
-  key: string,
-  byHand: string,
+  notes: { file: string; byHand: string },
 ): Promise<AppOutcome> {
-  const mark = `mstdn-ops-${key}`
-  const words = detachedCommand(command, mark)
-  app.parts.ledger.record({
-    kind: 'command',
-    exact: shellLine(['heroku', 'run:detached', '--app', app.name, '--', words]),
-    byHand,
-  })
+  const { file, byHand } = notes
+  const exact = shellLine(['heroku', 'run:detached', '--app', app.name, '--', shellLine(withVariables(command))])
+  if (command.effect === 'write') app.parts.ledger.record({ kind: 'command', exact, byHand })
   if (app.api.dryRun && command.effect === 'write') return { stdout: '', stderr: '', exitCode: 0, planned: true }
-  const earlier = await withMark(app, mark)
-  const ended = earlier === undefined ? await readEnvelope(app, mark) : undefined
+  const outcome = await attended(app, command, file)
+  await rm(file, { force: true })
+  return outcome
+}
+
+async function attended(app: HerokuApp, command: AppCommand, file: string): Promise<AppOutcome> {
+  const former = await readFile(file, 'utf8').catch(() => undefined)
+  const mark = former ?? `mstdn-ops-${(app.parts.nonce ?? randomNonce)()}`
+  const earlier = former === undefined ? undefined : await withMark(app, mark)
+  const ended = former === undefined || earlier ? undefined : await readEnvelope(app, mark)
   if (ended) return ended
-  const dyno = earlier?.name ?? (await started(app, words, mark))
+  if (former === undefined) await writeMark(file, mark)
+  const dyno = earlier?.name ?? (await started(app, detachedCommand(command, mark), mark))
   await followed(app, dyno, mark, command.onLine)
   return envelopeOf(app, dyno, mark)
+}
+
+async function writeMark(file: string, mark: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await writeSynced(file, mark)
 }
 
 export function detachedCommand(command: Pick<AppCommand, 'argv' | 'env'>, mark: string): string {
@@ -76,6 +91,8 @@ async function started(app: HerokuApp, words: string, mark: string): Promise<str
     return readText(toRecord(answer).name) || 'run'
   } catch (error) {
     if (error instanceof OutcomeUnknownError) return foundAfterAll(app, mark)
+    if (error instanceof RefusedError && error.code !== 'heroku-unreachable')
+      throw await notStarted(app, 'A one-off dyno', error.why ?? error.message)
     throw error
   }
 }

@@ -54,7 +54,7 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
     title: `Heroku app ${name}`,
     name,
     preflight: async () => undefined,
-    oneOff: new HerokuOneOff(app, new ReleaseMemory(app)),
+    oneOff: new HerokuOneOff(app, new ReleaseMemory(app), folder),
     processes: new HerokuProcesses(app, join(folder, 'formation.json')),
     releases: new HerokuReleases(app),
     maintenance: new HerokuMaintenance(app),

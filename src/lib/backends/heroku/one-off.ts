@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OutcomeUnknownError, RefusedError } from '../../errors.js'
 import { type Invocation, type Outcome, programIsMissing } from '../../runner.js'
@@ -8,6 +9,7 @@ import type { Dyno, HerokuApp } from './app.js'
 import { runDetached } from './detached.js'
 import { type Framed, framedCommand, framedInput, oneWord, ownLines, readFramed, withVariables } from './framed.js'
 import { noClient } from './login.js'
+import { notStarted } from './not-started.js'
 import type { ReleaseMemory } from './release-memory.js'
 
 /** Milliseconds in which the platform ends a one-off whose client is gone. */
@@ -25,14 +27,20 @@ export class HerokuOneOff implements OneOff {
   readonly isApart = true
   readonly #app: HerokuApp
   readonly #memory: ReleaseMemory
+  /** Where the marks of long one-offs stand while these run. */
+  readonly #folder: string
 
-  constructor(app: HerokuApp, memory: ReleaseMemory) {
+  constructor(app: HerokuApp, memory: ReleaseMemory, folder: string) {
     this.#app = app
     this.#memory = memory
+    this.#folder = folder
   }
 
   async run(command: AppCommand): Promise<AppOutcome> {
-    if (command.longKey !== undefined) return runDetached(this.#app, command, command.longKey, this.byHand(command))
+    if (command.longKey !== undefined) {
+      const file = join(this.#folder, `one-off-${command.longKey.replace(/[^\w.-]/g, '_')}`)
+      return runDetached(this.#app, command, { file, byHand: this.byHand(command) })
+    }
     if (command.ofRelease && command.effect === 'read')
       return this.#memory.recall(command, () => this.#attached(command))
     return this.#attached(command)
@@ -74,7 +82,7 @@ export class HerokuOneOff implements OneOff {
     const what = shellLine(command.argv.slice(0, 3))
     const complaint = complaintOf(outcome)
     if (!framed.started && (await this.#marked(mark)).length === 0 && isRefusal(complaint)) {
-      throw await this.#notStarted(what, complaint)
+      throw await notStarted(this.#app, what, complaint)
     }
     await this.#untilGone(mark)
     throw endNotSeen(command, what, complaint)
@@ -103,28 +111,6 @@ export class HerokuOneOff implements OneOff {
   async #stop(dyno: Dyno): Promise<void> {
     const path = this.#app.path(`/dynos/${encodeURIComponent(dyno.name)}/actions/stop`)
     await this.#app.api.send({ method: 'POST', path }).catch(() => undefined)
-  }
-
-  async #notStarted(what: string, complaint: string): Promise<RefusedError> {
-    const running = /Cannot run more than/i.test(complaint) ? await this.#otherOneOffs() : []
-    const list = running.map(
-      ({ name, command, createdAt }) =>
-        `${name} since ${createdAt.toISOString()}: ${printableLine(command).slice(0, 120)}`,
-    )
-    const stop = running.map(({ name }) => this.#app.byHand(['ps:stop', '--dyno-name', name]))
-    return new RefusedError({
-      code: running.length > 0 ? 'one-off-limit' : 'one-off-not-started',
-      message: `${what} could not be started on ${this.#app.name}.`,
-      cause: [complaint, ...(list.length > 0 ? ['These one-off dynos run:', ...list] : [])].join('\n'),
-      next:
-        stop.length > 0
-          ? `Wait for them, or stop them: ${stop.join('; ')}`
-          : 'Mend what Heroku says, then run the command again.',
-    })
-  }
-
-  async #otherOneOffs(): Promise<Dyno[]> {
-    return (await this.#app.dynos()).filter(dyno => dyno.type === 'run')
   }
 }
 

@@ -42,11 +42,12 @@ export function configContract(now: Now): void {
     }
   })
 
-  test('a value is stored as it is written, and not in force before the next start', async () => {
+  test('a value is stored as it is written, and in force at once or at the next start, as is said', async () => {
     await config().write(NAMED)
     const [running, stored] = [await config().running(), await config().stored()]
     expect(Object.fromEntries(Object.keys(NAMED).map(name => [name, stored.get(name)]))).toEqual(NAMED)
-    expect(Object.keys(NAMED).filter(name => running.has(name))).toEqual([])
+    const inForce = config().appliesAtOnce ? Object.keys(NAMED) : []
+    expect(Object.keys(NAMED).filter(name => running.has(name))).toEqual(inForce)
   })
 
   test('a process that starts anew sees the values', { timeout: 60_000 }, async () => {
@@ -56,6 +57,17 @@ export function configContract(now: Now): void {
     const argv = ['sh', '-c', script, 'sh', ...Object.keys(NAMED)]
     const { stdout } = await oneOff.run({ argv, effect: 'read', fresh: true })
     expect(stdout).toBe(VALUES.map(value => `[${value}]`).join(''))
+  })
+
+  test('a write starts the processes anew by itself where that is said, and leaves them alone elsewhere', {
+    timeout: 60_000,
+  }, async () => {
+    const starts = async () => ((await now().backend.processes?.list()) ?? []).map(one => one.startedAt?.getTime() ?? 0)
+    const before = await starts()
+    await config().write({ CONTRACT_0: 'anew' })
+    if (!config().appliesAtOnce) return expect(await starts()).toEqual(before)
+    await expect.poll(starts, { timeout: 30_000 }).not.toContain(before[0])
+    await expect.poll(async () => (await starts()).length, { timeout: 30_000 }).toBe(before.length)
   })
 
   test('null takes a variable out, and the rest is as it was', async () => {

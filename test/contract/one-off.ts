@@ -105,6 +105,14 @@ export function oneOffContract(now: Now): void {
     expect(again.stdout, 'once read, the key is free').toBe('anew\n')
   })
 
+  test('a file that is written outlives its process, unless it is said to be lost', { timeout: 60_000 }, async () => {
+    const path = `/tmp/contract-${Date.now()}`
+    await run(['touch', path])
+    const { exitCode } = await run(['test', '-e', path])
+    await run(['rm', '-f', path])
+    expect(exitCode).toBe(facetOf(now().backend, 'oneOff').losesFiles === undefined ? 0 : 1)
+  })
+
   test('what an operator would type names the command', () => {
     const line = facetOf(now().backend, 'oneOff').byHand({ argv: ['bin/tootctl', 'version'], effect: 'read' })
     expect(line).toContain('bin/tootctl version')

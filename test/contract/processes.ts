@@ -11,12 +11,13 @@ import type { Now } from './suite.js'
 export function processesContract(now: Now): void {
   const processes = () => facetOf(now().backend, 'processes')
 
-  test('are listed with their role, state and image', async () => {
+  test('are listed with their role, state and, where they come from one, image', async () => {
     const list = await processes().list()
     expect(list.map(one => one.role)).toContain('web')
     for (const one of list) {
       expect(ROLES).toContain(one.role)
-      expect(one).toMatchObject({ state: 'running', image: expect.stringContaining('mastodon') })
+      expect(one.state).toBe('running')
+      expect(one.image ?? 'mastodon').toContain('mastodon')
       expect(one.startedAt?.getTime()).toBeLessThanOrEqual(Date.now() + 60_000)
     }
     expect(new Set(list.map(one => one.id)).size).toBe(list.length)
@@ -50,13 +51,62 @@ export function processesContract(now: Now): void {
     for (const { at } of after.filter(roleOf('sidekiq'))) expect(at).toBeGreaterThan(latest)
     expect((await processes().list()).every(one => one.state === 'running')).toBe(true)
   })
+
+  formationContract(now)
+}
+
+/** How many processes of each type there are, where the platform keeps the number. */
+function formationContract(now: Now): void {
+  const processes = () => facetOf(now().backend, 'processes')
+  const ofType = async (name: string) => (await processes().list()).filter(one => one.name === name)
+
+  test('a type is scaled up by one and back, and no other', { timeout: 90_000 }, async context => {
+    const { formation } = processes()
+    if (formation === undefined) return context.annotate('the number of processes stands in files here')
+    const before = await formation.sizes()
+    const [first] = before.filter(size => size.quantity > 0)
+    if (first === undefined) throw new Error('no process is to run')
+    const { name, quantity } = first
+    await formation.scale([{ name, quantity: quantity + 1 }])
+    const more = before.map(size => (size.name === name ? { ...size, quantity: quantity + 1 } : size))
+    expect(await formation.sizes()).toEqual(more)
+    expect((await ofType(name)).map(one => one.state)).toEqual(Array(quantity + 1).fill('running'))
+    await formation.scale([{ name, quantity }])
+    expect(await formation.sizes()).toEqual(before)
+    expect(await ofType(name)).toHaveLength(quantity)
+  })
 }
 
 /** What is deployed. */
 export function releasesContract(now: Now): void {
+  const releases = () => facetOf(now().backend, 'releases')
+
   test('the current one has a label', async () => {
-    const current = await facetOf(now().backend, 'releases').current()
+    const current = await releases().current()
     expect(current?.label).toMatch(/\S/)
+  })
+
+  test('a list begins with the newest, and is no longer than asked for', async context => {
+    const list = await releases().list?.(2)
+    if (list === undefined) return context.annotate('no list is kept here')
+    expect(list.length).toBeGreaterThan(0)
+    expect(list.length).toBeLessThanOrEqual(2)
+    const times = list.map(release => release.at.getTime())
+    expect(times).toEqual([...times].sort((a, b) => b - a))
+    for (const { label, description } of list) expect(label && description).toBeTruthy()
+    expect(list.filter(release => release.current).length).toBeLessThanOrEqual(1)
+  })
+}
+
+/** The page that visitors see instead of the app. */
+export function maintenanceContract(now: Now): void {
+  test('is turned on and off, and turning it twice does no harm', async () => {
+    const maintenance = facetOf(now().backend, 'maintenance')
+    expect(await maintenance.isOn()).toBe(false)
+    for (const on of [true, true, false, false]) {
+      await maintenance.set(on)
+      expect(await maintenance.isOn()).toBe(on)
+    }
   })
 }
 

@@ -12,6 +12,7 @@ export const FACETS = [
   'oneOff',
   'processes',
   'releases',
+  'maintenance',
   'config',
   'logs',
   'files',

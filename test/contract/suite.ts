@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../src/lib/backends/backend.js'
 import { configContract } from './config.js'
 import { oneOffContract } from './one-off.js'
-import { filesContract, logsContract, processesContract, releasesContract, storageContract } from './processes.js'
+import {
+  filesContract,
+  logsContract,
+  maintenanceContract,
+  processesContract,
+  releasesContract,
+  storageContract,
+} from './processes.js'
 import { postgresContract, redisContract } from './servers.js'
 import { FACETS, type Facet, type Opened, openSubject, type Subject } from './subject.js'
 
@@ -13,6 +20,7 @@ const CONTRACTS: Readonly<Record<Facet, (now: Now) => void>> = {
   oneOff: oneOffContract,
   processes: processesContract,
   releases: releasesContract,
+  maintenance: maintenanceContract,
   config: configContract,
   logs: logsContract,
   files: filesContract,
@@ -55,5 +63,7 @@ function identityContract(now: Now, facets: readonly Facet[]): void {
     await backend.preflight()
     expect(FACETS.filter(facet => backend[facet] !== undefined)).toEqual(FACETS.filter(one => facets.includes(one)))
     for (const text of [backend.kind, backend.title, backend.name]) expect(text).not.toBe('')
+    for (const facet of FACETS) if (facets.includes(facet)) expect(backend.without?.[facet]).toBeUndefined()
+    for (const { cause, next } of Object.values(backend.without ?? {})) expect(cause && next).toBeTruthy()
   })
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Backend, Config, ConfigChanges, Processes } from '../../src/lib/backends/backend.js'
-import { RefusedError } from '../../src/lib/errors.js'
+import { OutcomeUnknownError, RefusedError } from '../../src/lib/errors.js'
 import type { Instance } from '../../src/lib/instance.js'
 import { Ledger } from '../../src/lib/ledger.js'
 import { MastodonApp } from '../../src/lib/mastodon/app.js'
@@ -18,6 +18,10 @@ export interface ScriptedState {
   running: Environment
   /** How often the processes were started anew. */
   starts: number
+  /** A write starts the processes anew by itself. */
+  atOnce?: boolean
+  /** How many more looks see them start. */
+  starting?: number
 }
 
 export function readState(dir: string): ScriptedState {
@@ -28,8 +32,11 @@ export function writeState(dir: string, state: ScriptedState): void {
   writeFileSync(join(dir, 'state.json'), JSON.stringify(state))
 }
 
-/** The parts that can be made to fail, by name: the next call of each throws once. */
-export type Fault = 'keep' | 'write' | 'restart' | 'putBack' | 'forget'
+/**
+ * The parts that can be made to fail, by name: the next call of each throws once. Of a write the connection can be lost
+ * before it takes effect, and after.
+ */
+export type Fault = 'keep' | 'write' | 'restart' | 'putBack' | 'forget' | 'lost before write' | 'lost after write'
 
 export function planFault(dir: string, fault: Fault): void {
   writeFileSync(join(dir, `fault-${fault}`), '')
@@ -39,6 +46,7 @@ function failOnce(dir: string, fault: Fault): void {
   const file = join(dir, `fault-${fault}`)
   if (!existsSync(file)) return
   rmSync(file)
+  if (fault.startsWith('lost')) throw new OutcomeUnknownError({ code: 'lost', message: 'The connection was lost.' })
   throw new RefusedError({ code: 'planned', message: `${fault} was made to fail` })
 }
 
@@ -82,6 +90,7 @@ function scriptedBackend(dir: string, ledger: Ledger, dryRun: boolean): Backend 
 function scriptedConfig(dir: string, ledger: Ledger, dryRun: boolean): Config {
   const copy = (key: string) => join(dir, `kept-${key}`)
   return {
+    ...(readState(dir).atOnce ? { appliesAtOnce: true } : {}),
     where: 'the scripted file',
     running: async () => new Map(Object.entries(readState(dir).running)),
     stored: async () => new Map(Object.entries(readState(dir).stored)),
@@ -90,9 +99,10 @@ function scriptedConfig(dir: string, ledger: Ledger, dryRun: boolean): Config {
       ledger.record({ kind: 'file', exact: `write ${Object.keys(changes).join()}`, byHand: 'edit' })
       if (dryRun) return
       failOnce(dir, 'write')
-      const state = readState(dir)
-      const merged = Object.entries({ ...state.stored, ...changes }).filter(([, value]) => value !== null)
-      writeState(dir, { ...state, stored: Object.fromEntries(merged) as Environment })
+      failOnce(dir, 'lost before write')
+      const merged = Object.entries({ ...readState(dir).stored, ...changes }).filter(([, value]) => value !== null)
+      store(dir, Object.fromEntries(merged) as Environment)
+      failOnce(dir, 'lost after write')
     },
     keep: async key => {
       if (!dryRun) failOnce(dir, 'keep')
@@ -102,7 +112,7 @@ function scriptedConfig(dir: string, ledger: Ledger, dryRun: boolean): Config {
     putBack: async key => {
       failOnce(dir, 'putBack')
       if (!existsSync(copy(key))) return
-      writeState(dir, { ...readState(dir), stored: JSON.parse(readFileSync(copy(key), 'utf8')) as Environment })
+      store(dir, JSON.parse(readFileSync(copy(key), 'utf8')) as Environment)
     },
     forget: async key => {
       failOnce(dir, 'forget')
@@ -111,11 +121,27 @@ function scriptedConfig(dir: string, ledger: Ledger, dryRun: boolean): Config {
   }
 }
 
+function store(dir: string, stored: Environment): void {
+  const state = readState(dir)
+  const changed = JSON.stringify(stored) !== JSON.stringify(state.stored)
+  const anew = state.atOnce && changed ? { running: stored, starts: state.starts + 1 } : {}
+  writeState(dir, { ...state, stored, ...anew })
+}
+
+/** Returns the state of the process as one look sees it: a look may see it start. */
+function look(dir: string): 'running' | 'restarting' {
+  const state = readState(dir)
+  const starting = state.starts > 0 ? (state.starting ?? 0) : 0
+  if (starting > 0) writeState(dir, { ...state, starting: starting - 1 })
+  return starting > 0 ? 'restarting' : 'running'
+}
+
 function scriptedProcesses(dir: string, ledger: Ledger, dryRun: boolean): Processes {
   return {
     list: async () => [
       {
-        ...{ role: 'web', name: 'web', id: 'web-1', state: 'running', health: 'healthy' },
+        ...{ role: 'web', name: 'web', id: 'web-1', health: 'healthy' },
+        state: look(dir),
         startedAt: new Date(readState(dir).starts),
       },
     ],

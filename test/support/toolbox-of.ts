@@ -1,4 +1,13 @@
-import type { AppProcess, Backend, DiskSpace, Volume } from '../../src/lib/backends/backend.js'
+import type {
+  AppProcess,
+  Backend,
+  DiskSpace,
+  Formation,
+  Maintenance,
+  OneOff,
+  Releases,
+  Volume,
+} from '../../src/lib/backends/backend.js'
 import type { Instance } from '../../src/lib/instance.js'
 import { Ledger } from '../../src/lib/ledger.js'
 import { MastodonApp } from '../../src/lib/mastodon/app.js'
@@ -19,6 +28,10 @@ export interface Made {
   disks?: DiskSpace[]
   database?: Partial<Database>
   redis?: Partial<RedisDatabase>
+  oneOff?: Partial<OneOff>
+  maintenance?: Maintenance
+  formation?: Formation
+  releases?: Releases
   now?: Date
 }
 
@@ -50,12 +63,15 @@ export function toolboxOf(made: Made): Toolbox {
 }
 
 function backendOf(made: Made): Backend {
-  const { config, stored, processes, volumes, disks } = made
+  const { config, stored, processes, volumes, disks, oneOff, maintenance, formation, releases } = made
   const facets = {
     ...(config && {
       config: { where: 'the file', running: async () => mapOf(config), stored: async () => mapOf(stored ?? config) },
     }),
-    ...(processes && { processes: { list: async () => processes.map(processOf) } }),
+    ...(processes && { processes: { list: async () => processes.map(processOf), ...(formation && { formation }) } }),
+    ...(oneOff && { oneOff: { byHand: () => 'by hand', ...oneOff } }),
+    ...(maintenance && { maintenance }),
+    ...(releases && { releases }),
     ...((volumes ?? disks) && { storage: { volumes: async () => volumes ?? [], disk: async () => disks ?? [] } }),
     ...(made.database && { postgres: { where: 'the database' } }),
     ...(made.redis && { redis: { where: 'the Redis' } }),

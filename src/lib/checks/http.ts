@@ -38,8 +38,8 @@ async function askOutside(url: string, fetcher: typeof fetch): Promise<string> {
     await answer.body?.cancel()
     return String(answer.status)
   } catch (error) {
-    const { cause } = error as Error
-    return cause instanceof Error ? messageOf(cause) : messageOf(error)
+    const { cause } = error as { cause?: NodeJS.ErrnoException }
+    return cause?.message || cause?.code || messageOf(error)
   }
 }
 
@@ -62,6 +62,13 @@ async function askInside(toolbox: Toolbox, at: Address): Promise<string> {
   const argv = ['ruby', '-e', ASK, at.host, String(at.port), at.path, domain]
   const outcome = await toolbox.app.oneOff().run({ argv, effect: 'read', timeoutMs: 30_000 })
   return outcome.stdout.trim().split('\n').at(-1) || `code ${outcome.exitCode}`
+}
+
+/** Returns the sentence on an answer that is none, or a bad one. */
+export function answerText(process: string, path: string, code: string): string {
+  return /^\d+$/.test(code)
+    ? `The ${process} process answers ${path} with ${code}.`
+    : `The ${process} process does not answer ${path}: ${code}.`
 }
 
 /** Whether the web process answered, be it to say that it wants a sign-in. */

@@ -1,6 +1,6 @@
 import { streamingHealthPath } from '../mastodon/health.js'
 import { bad, type Check, notApplicable, notHere, ok } from './check.js'
-import { ask } from './http.js'
+import { answerText, ask } from './http.js'
 import { processesOf, processProblem } from './processes.js'
 
 const PORT = 4000
@@ -21,6 +21,6 @@ export const streaming: Check = {
     if (path === undefined || first.health === 'healthy') return ok('The streaming process runs.')
     const code = await ask(toolbox, { host: first.name, port: PORT, path, publishedIn: 'STREAMING_API_BASE_URL' })
     if (code === '200') return ok('The streaming process answers.')
-    return bad(`The streaming process answers ${path} with ${code}.`, 'mstdn-ops logs --role streaming')
+    return bad(answerText('streaming', path, code), 'mstdn-ops logs --role streaming')
   },
 }

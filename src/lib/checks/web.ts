@@ -1,6 +1,6 @@
 import { INSTANCE_PATH, webHealthPath } from '../mastodon/health.js'
 import { bad, type Check, notHere, ok, warn } from './check.js'
-import { ask, isAnswer } from './http.js'
+import { answerText, ask, isAnswer } from './http.js'
 import { processesOf, processProblem } from './processes.js'
 
 const PORT = 3000
@@ -21,7 +21,7 @@ export const web: Check = {
     // The health path of most versions tests nothing: the second one needs the database.
     for (const path of new Set([webHealthPath(await toolbox.app.version()), INSTANCE_PATH])) {
       const code = await ask(toolbox, { host: '127.0.0.1', port: PORT, path })
-      if (!isAnswer(code)) return bad(`The web process answers ${path} with ${code}.`, 'mstdn-ops logs --role web')
+      if (!isAnswer(code)) return bad(answerText('web', path, code), 'mstdn-ops logs --role web')
     }
     return ok('The web process answers, from the database too.')
   },

@@ -212,6 +212,32 @@ describe('each check', () => {
   })
 })
 
+describe('a backend that has one facet only', () => {
+  const facets: Record<string, Made> = {
+    config: { config: {} },
+    processes: { processes: [{ role: 'web' }, { role: 'streaming' }, { role: 'sidekiq' }] },
+    storage: { volumes: [], disks: [] },
+    postgres: { database: { query: async () => [], serverVersionNum: async () => 150_000 } },
+    redis: { redis: redisWith([]) },
+    oneOff: { oneOff: { run: async () => ({ stdout: '', stderr: '', exitCode: 0, planned: false }) } },
+  }
+
+  it.each(Object.entries(facets))('%s: no check fails for want of another', async (_name, made) => {
+    const others = CHECKS.filter(({ id }) => id !== 'unfinished-run')
+    const messages = (await runChecks(toolboxOf(made), others)).map(({ message }) => message)
+    expect(messages.filter(message => /could not be looked at: The made backend has no/.test(message))).toEqual([])
+  })
+})
+
+describe('the maintenance mode', () => {
+  const maintenance = { isOn: async () => true, set: async () => undefined }
+
+  it('is told instead of what a visitor would get', async () => {
+    const made: Made = { processes: [{ role: 'web' }], oneOff: { isApart: true }, maintenance }
+    expect(await find('web', made)).toMatchObject({ state: 'warn', fix: 'mstdn-ops maintenance:off' })
+  })
+})
+
 describe('the list of checks', () => {
   it('has each once, with a title that can be read aloud', () => {
     expect(new Set(CHECKS.map(({ id }) => id)).size).toBe(CHECKS.length)

@@ -78,10 +78,15 @@ function prepareStep(): Step {
     repeatable: true,
     irreversible: 'orphaned rows are deleted for good',
     needed: async ({ toolbox }) => (await isBeforeForeignKeys(toolbox)) || 'the schema has its foreign keys',
-    run: async ({ toolbox, runId }) => {
-      const how = { effect: 'write', longKey: `${runId}-prepare` } as const
+    run: async context => {
+      const { toolbox } = context
+      const how = { effect: 'write', longKey: prepareKey(context) } as const
       const outcome = await toolbox.app.run('db.preparePreForeignKeys', {}, how)
       if (outcome.verdict === 'failed') throw new RefusedError({ code: 'not-prepared', message: complaint(outcome) })
+    },
+    settle: async context => {
+      const verdict = await context.toolbox.app.found('db.preparePreForeignKeys', {}, prepareKey(context))
+      return verdict === undefined || verdict === 'failed' ? 'unknown' : 'done'
     },
   }
 }
@@ -207,6 +212,10 @@ function filesOf(toolbox: Toolbox): Promise<Migration[]> {
   const files = read.get(toolbox) ?? migrationFiles(toolbox, { fresh: true })
   read.set(toolbox, files)
   return files
+}
+
+function prepareKey(context: StepContext): string {
+  return `${context.runId}-prepare`
 }
 
 function longKey(context: StepContext): string {

@@ -157,6 +157,79 @@ describe('SIGKILL at every boundary of keys:vapid', () => {
   })
 })
 
+describe('keys:vapid where a write starts the app anew by itself', () => {
+  beforeEach(() => writeState(dir, { stored: FORMER, running: FORMER, starts: 0, atOnce: true }))
+
+  it('writes, and waits until the app runs with the keys, without a restart of its own', async () => {
+    writeState(dir, { ...readState(dir), starting: 1 })
+    const report = await runRunbook(scriptedToolbox(dir), vapid, { replace: true })
+    expectNewKeys()
+    expect(report.steps.map(({ id, state: how }) => `${id} ${how}`)).toEqual(['keep done', 'write done', 'settle done'])
+    expect(report.steps[1]?.title).toMatch(/\(this restarts the app\)$/)
+    expect(report.result).toMatchObject({ inForce: true })
+    expect(readState(dir)).toMatchObject({ starts: 1, starting: 0 })
+  })
+
+  it('says in a dry run that it restarts, and changes nothing', async () => {
+    const report = await runRunbook(scriptedToolbox(dir, true), vapid, { replace: true })
+    expect(report.changes).toEqual(['write VAPID_PRIVATE_KEY,VAPID_PUBLIC_KEY'])
+    expectFormer()
+  })
+
+  it.each<Fault>(['keep', 'write'])('is as before when %s fails, and was never restarted', async fault => {
+    planFault(dir, fault)
+    expect(await failure(runRunbook(scriptedToolbox(dir), vapid, { replace: true }))).toMatchObject({ exitCode: 4 })
+    expectFormer()
+    expect(readState(dir).starts).toBe(0)
+  })
+
+  it('goes back when the app does not come up again, and says where to look', async () => {
+    writeState(dir, { ...readState(dir), starting: 10 })
+    let minutes = 0
+    const now = () => {
+      minutes += 2
+      return new Date(minutes * 60_000)
+    }
+    const hurried = { ...scriptedToolbox(dir), clock: { now } }
+    const error = await failure(runRunbook(hurried, vapid, { replace: true }))
+    expect(error).toMatchObject({ code: 'not-started-anew' })
+    expect(error.next).toContain('mstdn-ops logs')
+    expect(readState(dir)).toMatchObject({ stored: FORMER, running: FORMER, starts: 2 })
+  })
+
+  it('goes on when the connection was lost after the write, for the keys are there', async () => {
+    planFault(dir, 'lost after write')
+    const report = await runRunbook(scriptedToolbox(dir), vapid, { replace: true }, { pauseMs: 0 })
+    expect(report.result).toMatchObject({ inForce: true })
+    expectNewKeys()
+  })
+
+  it('is as before when the connection was lost before the write', async () => {
+    planFault(dir, 'lost before write')
+    const error = await failure(runRunbook(scriptedToolbox(dir), vapid, { replace: true }, { pauseMs: 0 }))
+    expect(error).toMatchObject({ exitCode: 4 })
+    expect(error.why).toContain('Looked: it was not done.')
+    expectFormer()
+    expect(readState(dir).starts).toBe(0)
+  })
+
+  const stops = ['keep', 'write', 'settle'].flatMap(step =>
+    (['before', 'acted'] as const).map(boundary => ({ step, boundary })),
+  )
+
+  it.each(stops)('killed $boundary $step, goes on by resume', async stop => {
+    expect(await killedRun(state, replaceKeys({ stop }))).toMatchObject({ killed: true })
+    expect(await carriedOut(replaceKeys({ mode: 'resume' }))).toMatchObject({ exitCode: 0 })
+    expectNewKeys()
+  })
+
+  it.each(stops)('killed $boundary $step, is taken back', async stop => {
+    expect(await killedRun(state, replaceKeys({ stop }))).toMatchObject({ killed: true })
+    expect(await carriedOut(replaceKeys({ mode: 'undo' }))).toMatchObject({ exitCode: 0 })
+    expectFormer()
+  })
+})
+
 describe('config:set over a scripted instance', () => {
   const options = { key: 'SMTP_PASSWORD', unset: false, restart: true }
 
@@ -180,6 +253,23 @@ describe('config:set over a scripted instance', () => {
     const report = await runRunbook(scriptedToolbox(dir), setRunbook('canary-value'), { ...options, restart: false })
     expect(report.result).toMatchObject({ change: 'set', inForce: false })
     expect(readState(dir).starts).toBe(0)
+  })
+
+  it('is refused without a restart where a write restarts the app by itself', async () => {
+    writeState(dir, { ...readState(dir), atOnce: true })
+    const set = runRunbook(scriptedToolbox(dir), setRunbook('canary-value'), { ...options, restart: false })
+    expect(await failure(set)).toMatchObject({ code: 'restarts-by-itself', exitCode: 3 })
+    expect(readState(dir).stored).toEqual(FORMER)
+  })
+
+  it.each<[Fault, number]>([
+    ['lost after write', 0],
+    ['lost before write', 4],
+  ])('looks when the connection is %s', async (fault, exitCode) => {
+    planFault(dir, fault)
+    const set = runRunbook(scriptedToolbox(dir), setRunbook('canary-value'), options, { pauseMs: 0 })
+    expect(await set.then(() => 0).catch((error: OperatorError) => error.exitCode)).toBe(exitCode)
+    expect(readState(dir).running.SMTP_PASSWORD).toBe(exitCode === 0 ? 'canary-value' : undefined)
   })
 
   it.each(['LOCAL_DOMAIN', 'VAPID_PRIVATE_KEY'])('wants the domain for another value of %s', async key => {

@@ -23,6 +23,7 @@ import { type Fault, Faults } from './emulator/faults.js'
 import { Logs } from './emulator/logs.js'
 import { platformRoutes } from './emulator/platform-routes.js'
 import { Rendezvous } from './emulator/rendezvous.js'
+import { startPooler } from './pooler.js'
 import { type Database, type Servers, startServers } from './servers.js'
 
 export { demoCounts, people } from '../compose/bed/demo.js'
@@ -42,6 +43,10 @@ export interface HerokuOptions {
   readonly clientVersion?: string
   /** False: an app without the Redis add-on. */
   readonly redis?: boolean
+  /** True: DATABASE_URL leads to a pgbouncer in transaction mode. */
+  readonly pooler?: boolean
+  /** A database of somebody else's, to which DATABASE_URL leads; `psql` and the add-on's commands do not reach it. */
+  readonly databaseUrl?: string
   /** How many one-off dynos may run at a time (50). */
   readonly dynoLimit?: number
   /** More config variables. */
@@ -148,26 +153,32 @@ async function makeBed(options: HerokuOptions): Promise<Bed> {
 }
 
 async function bringUp(bed: Bed): Promise<HerokuApp> {
-  const { options, domain } = bed
-  const { id, labels } = bed
-  const servers = await startServers({ id, labels, dir: join(bed.dir, 'servers'), redis: options.redis !== false })
+  const { options } = bed
+  const placed = { id: bed.id, labels: bed.labels, dir: join(bed.dir, 'servers'), redis: options.redis !== false }
+  const servers = await startServers(placed)
   const database = await servers.createDatabase()
-  const config = { ...configVars(options.version, domain), ...options.config }
-  const app = newApp(bed, config)
-  addAddons(app, servers, database)
-  const [client, platform] = await Promise.all([
-    clientPath(bed.dir, options.client ?? 'scripted'),
-    startPlatform(bed, app, servers),
-  ])
-  if (options.migrate !== false) await fillDatabase(bed, app, servers, database)
-  return handleOf({ bed, app, servers, database, client, ...platform })
+  const app = newApp(bed)
+  const direct = servers.urlOf(database)
+  const own = options.pooler ? withPort(direct, await startPooler(placed, database)) : direct
+  const url = options.databaseUrl ?? own
+  addAddons(app, servers, database, url)
+  const client = await clientPath(bed.dir, options.client ?? 'scripted')
+  const platform = await startPlatform(bed, app, servers)
+  if (options.migrate !== false) await fillDatabase(bed, app, servers, database, direct)
+  return handleOf({ bed, app, servers, database, url, client, ...platform })
 }
 
-function newApp({ options }: Bed, config: Record<string, string>): App {
+function withPort(text: string, port: number): string {
+  const url = new URL(text)
+  url.port = String(port)
+  return url.href
+}
+
+function newApp({ options, domain }: Bed): App {
   return new App({
     name: options.app ?? 'mastodon-test',
     email: 'operator@mastodon.example',
-    config,
+    config: { ...configVars(options.version, domain), ...options.config },
     formation: [
       {
         type: 'web',
@@ -180,11 +191,8 @@ function newApp({ options }: Bed, config: Record<string, string>): App {
 }
 
 /** The history that such an app has: made, add-ons attached, deployed. */
-function addAddons(app: App, servers: Servers, database: Database): void {
-  const postgres = newAddon('heroku-postgresql', 'heroku-postgresql:essential-0', {
-    url: servers.urlOf(database),
-    database,
-  })
+function addAddons(app: App, servers: Servers, database: Database, url: string): void {
+  const postgres = newAddon('heroku-postgresql', 'heroku-postgresql:essential-0', { url, database })
   app.addons.push(postgres)
   app.attach(postgres, 'DATABASE')
   app.release('Initial release')
@@ -248,10 +256,11 @@ function placeOf({ id, options, labels, files }: Bed) {
   }
 }
 
-async function fillDatabase(bed: Bed, app: App, servers: Servers, database: Database): Promise<void> {
+/** By the database's own port: migrations need a session, which a pooler does not give. */
+async function fillDatabase(bed: Bed, app: App, servers: Servers, database: Database, url: string): Promise<void> {
   const place = placeOf(bed)
   const command = 'rake db:migrate db:seed'
-  const env = { ...place.env, ...app.config() }
+  const env = { ...place.env, ...app.config(), DATABASE_URL: url }
   const container = startContainer({ ...place, name: `${place.prefix}-migrate`, command, env, terminal: false })
   container.input.end()
   const said: Buffer[] = []
@@ -281,16 +290,17 @@ interface Whole extends Parts {
   readonly app: App
   readonly servers: Servers
   readonly database: Database
+  readonly url: string
   readonly client: ClientPath
 }
 
 function handleOf(whole: Whole): HerokuApp {
-  const { bed, app, servers, database, client, emulator, dynos, logs, faults, token } = whole
+  const { bed, app, servers, database, url, client, emulator, dynos, logs, faults, token } = whole
   return {
     ...{ app: app.name, id: app.id, version: bed.options.version, domain: bed.domain, token },
     env: environment(whole),
     home: join(bed.dir, 'home'),
-    databaseUrl: servers.urlOf(database),
+    databaseUrl: url,
     redisUrl: servers.redisUrl,
     certificate: bed.files.cert,
     psql: sql => servers.sql(sql, database.name),

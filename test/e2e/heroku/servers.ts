@@ -67,15 +67,15 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   }
 }
 
-export const networkOf = ({ id }: Pick<ServersOptions, 'id'>) => `mstdn-ops-bed-${id}-heroku`
-export const containerOf = ({ id }: Pick<ServersOptions, 'id'>, name: string) => `mstdn-ops-bed-${id}-heroku-${name}`
+const networkOf = ({ id }: Pick<ServersOptions, 'id'>) => `mstdn-ops-bed-${id}-heroku`
+const containerOf = ({ id }: Pick<ServersOptions, 'id'>, name: string) => `mstdn-ops-bed-${id}-heroku-${name}`
 
 function labelsOf({ labels }: ServersOptions): string[] {
   return Object.entries(labels).flatMap(([name, value]) => ['--label', `${name}=${value}`])
 }
 
-interface Server {
-  readonly name: 'postgres' | 'redis'
+export interface Server {
+  readonly name: 'postgres' | 'redis' | 'pooler'
   readonly image: string
   readonly port: number
   readonly script: string
@@ -83,7 +83,7 @@ interface Server {
 }
 
 /** Runs a server and returns the port of the loopback that leads to it. */
-async function startServer(options: ServersOptions, server: Server): Promise<number> {
+export async function startServer(options: ServersOptions, server: Server): Promise<number> {
   const container = containerOf(options, server.name)
   const place = ['--name', container, '--network', networkOf(options), '--network-alias', server.name]
   const published = ['-p', `127.0.0.1::${server.port}`, '-v', `${options.dir}:/bed:ro`, '--entrypoint', 'sh']
@@ -102,7 +102,7 @@ async function startPostgres(options: ServersOptions): Promise<number> {
     ...{ name: 'postgres', image: imageNames.postgres('full'), port: 5432, script: POSTGRES },
     settings: ['--env-file', join(options.dir, 'postgres.env')],
   })
-  await waitIn(containerOf(options, 'postgres'), 'pg_isready -q -h 127.0.0.1 -U postgres')
+  await waitIn(options, 'postgres', 'pg_isready -q -h 127.0.0.1 -U postgres')
   await must('docker', ['exec', containerOf(options, 'postgres'), 'sh', '-c', CLOSE_DOORS])
   await psql(options, 'REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC; SELECT pg_reload_conf()', 'postgres')
   return port
@@ -113,7 +113,7 @@ async function startRedis(options: ServersOptions, password: string): Promise<nu
   const port = await startServer(options, {
     ...{ name: 'redis', image: imageNames.redis('full'), port: 6379, script: REDIS, settings: [] },
   })
-  await waitIn(containerOf(options, 'redis'), 'redis-cli -s /data/redis.sock ping 2>&1 | grep -q NOAUTH')
+  await waitIn(options, 'redis', 'redis-cli -s /data/redis.sock ping 2>&1 | grep -q NOAUTH')
   return port
 }
 
@@ -125,7 +125,9 @@ function redisSettings(password: string): string {
   ].join('\n')
 }
 
-async function waitIn(container: string, probe: string): Promise<void> {
+/** Waits until the probe succeeds inside of a server's container. Throws with its log after 30 s. */
+export async function waitIn(options: ServersOptions, name: Server['name'], probe: string): Promise<void> {
+  const container = containerOf(options, name)
   const loop = `for i in $(seq 300); do ${probe} && exit 0; sleep 0.1; done; exit 1`
   const { code } = await finish('docker', ['exec', container, 'sh', '-c', loop])
   if (code === 0) return

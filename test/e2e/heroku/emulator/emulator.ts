@@ -63,10 +63,8 @@ export class Emulator {
     if (fault?.kind === 'reset-before') return void request.socket.resetAndDestroy()
     if (fault?.kind === 'slow') await pause(fault.milliseconds ?? 1000)
     const answer = faulty(fault) ?? (await this.#answer(question))
-    if (fault?.kind === 'reset-after') {
-      answer.lost?.()
-      return void request.socket.resetAndDestroy()
-    }
+    if (fault?.kind === 'reset-after' || fault?.kind === 'truncated') answer.lost?.()
+    if (fault?.kind === 'reset-after') return void request.socket.resetAndDestroy()
     record.status = answer.status
     if (answer.stream) answer.stream(response)
     else write(response, answer, fault?.kind === 'truncated')

@@ -4,7 +4,7 @@ import { giveTerminal, type TerminalResult, terminalText } from '../lib/runbooks
 export default class Shell extends OpsCommand<TerminalResult> {
   static override summary = "Open a shell in the app's environment."
   static override description =
-    'In the container of the web process, or a new one where none runs. What is changed outside of its volumes is lost with it.'
+    'In the container of the web process, or a process of its own. What is changed outside of its volumes is lost with it.'
   static override examples = ['<%= config.bin %> <%= command.id %>']
 
   protected override async execute(): Promise<TerminalResult> {

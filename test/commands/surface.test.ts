@@ -30,7 +30,7 @@ interface Manifest {
 
 const { commands } = JSON.parse(readFileSync(join(root, 'oclif.manifest.json'), 'utf8')) as Manifest
 const all = Object.values(commands).sort((a, b) => a.id.localeCompare(b.id))
-const GLOBAL = ['instance', 'backend', 'project-dir', 'dry-run', 'yes', 'quiet', 'log-level', 'json']
+const GLOBAL = ['instance', 'backend', 'app', 'project-dir', 'dry-run', 'yes', 'quiet', 'log-level', 'json']
 
 describe('the surface that scripts rely on', () => {
   it('has the commands, arguments and flags of the snapshot', async () => {

@@ -22,7 +22,11 @@ this machine could read it. A name or secret that data depends on is changed onl
     ...confirmFlag,
     'from-file': Flags.string({ helpValue: 'FILE', exclusive: ['unset'], summary: 'Take the value from a file.' }),
     unset: Flags.boolean({ summary: 'Remove the variable.' }),
-    restart: Flags.boolean({ default: true, allowNo: true, summary: 'Restart the processes so that it takes effect.' }),
+    restart: Flags.boolean({
+      default: true,
+      allowNo: true,
+      summary: 'Restart the processes so that it takes effect. A platform that always does so refuses --no-restart.',
+    }),
   }
 
   protected override async execute() {

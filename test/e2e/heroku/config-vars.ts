@@ -8,7 +8,7 @@ export function configVars(version: string, domain: string): Record<string, stri
     ...{ HEROKU: 'true', LOCAL_DOMAIN: domain, SINGLE_USER_MODE: 'false', LANG: 'en_US.UTF-8' },
     ...{ RAILS_ENV: 'production', RACK_ENV: 'production', NODE_ENV: 'production', RAILS_LOG_TO_STDOUT: 'enabled' },
     ...{ RAILS_SERVE_STATIC_FILES: 'enabled', SECRET_KEY_BASE: hex() },
-    ...(since(version, '2.3.0') && !since(version, '4.4.0') ? { OTP_SECRET: hex() } : {}),
+    ...(since(version, '4.4.0') ? {} : { OTP_SECRET: hex() }),
     ...(since(version, '3.0.0') ? {} : { PAPERCLIP_SECRET: hex(), LOCAL_HTTPS: 'false' }),
     ...(since(version, '1.5.0') ? vapidKeys() : {}),
     ...(since(version, '4.3.0') ? encryptionKeys() : {}),

@@ -145,7 +145,7 @@ function chooseInstance(wanted: string | undefined, file: ConfigFile | undefined
 }
 
 function merge(chosen: Chosen, env: Partial<FileInstance>, flags: InstanceFlags): Omit<Instance, 'ambient'> {
-  const backend = flags.backend ?? (flags.app ? 'heroku' : (env.backend ?? backendOf(chosen.settings)))
+  const backend = flags.backend ?? (flags.app !== undefined ? 'heroku' : (env.backend ?? backendOf(chosen.settings)))
   const projectDir = flags.projectDir ?? env.projectDir ?? chosen.settings.projectDir
   const merged = {
     ...chosen.settings,

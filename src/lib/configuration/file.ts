@@ -30,7 +30,7 @@ const instance = v.strictObject({
   docker_host: v.optional(text),
   docker_context: v.optional(text),
   roles: v.optional(roles),
-  app: v.optional(v.pipe(text, v.regex(/^[a-z][a-z0-9-]{1,29}$/, 'must be the name of an app on Heroku'))),
+  app: v.optional(v.pipe(text, v.regex(/^[a-z0-9][a-z0-9-]{1,40}$/, 'must be the name of an app on Heroku'))),
   database_url: v.optional(text),
   redis_url: v.optional(text),
   accept_self_signed: v.optional(v.boolean('must be true or false')),

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path'
 import { RefusedError, UsageError } from '../../errors.js'
 import type { Instance } from '../../instance.js'
 import { runsDir } from '../../paths.js'
+import { printableLine } from '../../text.js'
 import type { Backend } from '../backend.js'
 import type { BackendParts } from '../index.js'
 import { HerokuApp } from './app.js'
@@ -17,6 +18,9 @@ import { HerokuMaintenance, HerokuReleases } from './releases.js'
 import { postgresOf, redisOf } from './servers.js'
 
 export { detectApp } from './detect.js'
+
+/** A name, or an id. */
+const APP_NAME = /^[a-z0-9][a-z0-9-]{1,40}$/
 
 /** What the platform has not got, and what is done instead. */
 const WITHOUT: NonNullable<Backend['without']> = {
@@ -39,6 +43,7 @@ const WITHOUT: NonNullable<Backend['without']> = {
 export async function openHeroku(instance: Instance, parts: BackendParts): Promise<Backend> {
   const name = instance.app ?? (await detectApp(instance, parts.runner))
   if (name === undefined) throw noApp()
+  if (!APP_NAME.test(name)) throw badName(name)
   const { ledger, output, runner } = parts
   const api = new PlatformApi(await readLogin(parts), { ledger, output, dryRun: runner.dryRun })
   const app = new HerokuApp(name, api, parts, instance.roles)
@@ -81,6 +86,15 @@ function noApp(): UsageError {
     message: 'No app on Heroku was named.',
     cause: 'Neither --app, `app:` in mstdn-ops.yaml, HEROKU_APP nor a git remote heroku says which.',
     next: 'Name it: --app APP (heroku apps lists them)',
+  })
+}
+
+function badName(name: string): UsageError {
+  return new UsageError({
+    code: 'bad-app-name',
+    message: `"${printableLine(name)}" is no name of an app on Heroku.`,
+    cause: 'Names are made of small letters, digits and dashes.',
+    next: 'heroku apps lists the apps; name one with --app.',
   })
 }
 

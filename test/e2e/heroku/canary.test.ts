@@ -1,0 +1,22 @@
+import { canaryTable } from '../canary.js'
+import { must } from '../compose/bed/process.js'
+import { startHerokuApp } from './bed.js'
+
+canaryTable({
+  names: [
+    ...['SECRET_KEY_BASE', 'SMTP_PASSWORD', 'VAPID_PRIVATE_KEY', 'AWS_SECRET_ACCESS_KEY', 'ES_PASS'],
+    ...['DETERMINISTIC_KEY', 'KEY_DERIVATION_SALT', 'PRIMARY_KEY'].map(name => `ACTIVE_RECORD_ENCRYPTION_${name}`),
+  ],
+  // Each write restarts the app: `--no-restart` is refused. Files and assets are refused too.
+  exits: { 'config:set': [3], cp: [3], 'assets:precompile': [3] },
+  plant: async config => {
+    const app = await startHerokuApp({ version: '4.5.3', config })
+    const env = { ...app.env, HEROKU_APP: app.app }
+    return {
+      cwd: app.home,
+      env,
+      variables: () => must('heroku', ['run', '--exit-code', '--no-tty', '--app', app.app, '--', 'env'], { env }),
+      stop: () => app.stop(),
+    }
+  },
+})

@@ -1,0 +1,268 @@
+import { rmSync } from 'node:fs'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type CliResult, cli } from '../../support/cli.js'
+import { stateFolder } from '../../support/state.js'
+import { type Fault, type HerokuApp, people, startHerokuApp } from './bed.js'
+
+vi.setConfig({ testTimeout: 180_000 })
+
+const VERSION = '4.5.3'
+/** The newest two migrations of 4.5.3, which are taken back before each test. */
+const PENDING = ['20250924170259', '20251023210145'] as const
+const TAKE_BACK = `BEGIN;
+DELETE FROM schema_migrations WHERE version IN ('${PENDING.join("', '")}');
+DROP TABLE IF EXISTS username_blocks;
+ALTER TABLE accounts DROP COLUMN IF EXISTS id_scheme, DROP COLUMN IF EXISTS following_url;
+TRUNCATE applied_log;
+COMMIT`
+const LOG_APPLIED = `CREATE TABLE applied_log (version varchar);
+GRANT ALL ON applied_log TO PUBLIC;
+CREATE FUNCTION log_applied() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN INSERT INTO applied_log VALUES (NEW.version); RETURN NEW; END';
+CREATE TRIGGER log_applied AFTER INSERT ON schema_migrations FOR EACH ROW EXECUTE FUNCTION log_applied()`
+
+let app: HerokuApp
+let state: string
+let cache: string
+beforeAll(async () => {
+  app = await startHerokuApp({ version: VERSION })
+  await app.psql(LOG_APPLIED)
+  cache = stateFolder()
+  // What depends on the deployed code alone is asked once, here, and remembered: faults are to hit what follows.
+  state = stateFolder()
+  expect((await ops('db:migrate')).exitCode).toBe(0)
+  rmSync(state, { recursive: true })
+}, 300_000)
+afterAll(async () => {
+  await app?.stop()
+  rmSync(cache, { recursive: true, force: true })
+})
+beforeEach(() => {
+  state = stateFolder()
+})
+afterEach(() => {
+  app.clearFaults()
+  rmSync(state, { recursive: true, force: true })
+})
+
+function ops(...words: string[]): Promise<CliResult> {
+  return cli(words, { env: { ...app.env, HEROKU_APP: app.app, XDG_STATE_HOME: state, XDG_CACHE_HOME: cache } })
+}
+
+/** How the newest run has ended, in the words of `runs`; it must not wait for anybody. */
+async function expectOver(): Promise<void> {
+  expect((await ops('resume')).stderr + (await ops('resume')).stdout).toMatch(/nothing to resume|no unfinished/i)
+  expect(app.dynos().filter(({ type }) => type === 'run')).toEqual([])
+}
+
+const sent = (method: string, path: RegExp) =>
+  app.requests.filter(request => request.method === method && path.test(request.path)).length
+
+describe('a read of the API', () => {
+  test.each([
+    ['unauthorized', /not accept the login|not logged in/, /heroku login/],
+    ['forbidden', /may not do that/, /heroku access/],
+    ['not-found', /no app/, /heroku apps/],
+    ['rate-limit', /limit of API requests/, /Wait/],
+  ] as const)('%s is told in words, with what to do: 3', async (kind, what, next) => {
+    app.inject({ kind, path: /config-vars/, times: 3 })
+    const { exitCode, stderr } = await ops('rows')
+    expect(exitCode, stderr).toBe(3)
+    expect(stderr).toMatch(what)
+    expect(stderr).toMatch(next)
+  })
+
+  test.each(['server-error', 'html', 'truncated', 'reset-before', 'reset-after'] as const)(
+    '%s is asked again, and told when it stays',
+    async kind => {
+      app.inject({ kind, path: /config-vars/, times: 2 })
+      expect(await ops('rows')).toMatchObject({ exitCode: 0 })
+      app.inject({ kind, path: /config-vars/, times: 3 })
+      const { exitCode, stderr } = await ops('rows')
+      expect(exitCode).toBe(3)
+      expect(stderr).toContain('gave no usable answer')
+    },
+  )
+
+  test('a slow one is waited for', async () => {
+    app.inject({ kind: 'slow', path: /config-vars/, milliseconds: 2_000 })
+    expect(await ops('rows')).toMatchObject({ exitCode: 0 })
+  })
+})
+
+describe('run', () => {
+  const run = (script: string) => ops('run', '--', 'sh', '-c', script)
+
+  test.each([0, 3, 137])('the code %i is passed on', async code => {
+    expect(await run(`echo out; echo err >&2; exit ${code}`)).toMatchObject({ exitCode: code, stdout: 'out\n' })
+  })
+
+  test.each([
+    ['drop-at-once', {}],
+    ['drop-after', { bytes: 60 }],
+    ['drop-before-end', { lose: 200 }],
+    ['killed', { milliseconds: 700 }],
+  ] as const)('%s: the end was not seen, 8, and nothing is left running', async (kind, more) => {
+    app.inject({ kind, ...more } as Fault)
+    const { exitCode, stderr } = await run('echo some output; sleep 3; echo more output')
+    expect(exitCode, stderr).toBe(8)
+    expect(stderr).toContain('was not seen')
+    await expectOver()
+  })
+
+  test('the marker in two pieces is understood', async () => {
+    app.inject({ kind: 'split-marker' })
+    expect(await run('echo out; exit 4')).toMatchObject({ exitCode: 4, stdout: 'out\n' })
+  })
+
+  test.each([
+    ['unprocessable', 'Cannot run more than 1 Free size dynos.'],
+    ['server-error', undefined],
+    ['not-found', undefined],
+    ['html', undefined],
+  ] as const)('%s on the start of the dyno: it ran nowhere, 3', async (kind, message) => {
+    const before = app.runs.length
+    app.inject({ kind, method: 'POST', path: /\/dynos$/, times: 9, ...(message ? { message } : {}) })
+    const { exitCode, stderr } = await run('echo out')
+    expect(exitCode, stderr).toBe(3)
+    if (message) expect(stderr).toContain(message)
+    expect(app.runs.length).toBe(before)
+  })
+
+  test('a client that sends its request twice runs it once, and leaves no dyno behind', async () => {
+    app.inject({ kind: 'reset-after', method: 'POST', path: /\/dynos$/ })
+    expect(await run('echo once')).toMatchObject({ exitCode: 0, stdout: 'once\n' })
+    await expectOver()
+  })
+})
+
+describe('accounts:make-admin', () => {
+  const isAdmin = () => app.psql(`SELECT role_id IS NOT NULL FROM users WHERE id = ${people.bob}`)
+  beforeEach(() => app.psql(`UPDATE users SET role_id = NULL WHERE id = ${people.bob}`))
+
+  test.each([
+    ['drop-before-end', { lose: 200 }, 0, 't'],
+    ['split-marker', {}, 0, 't'],
+    ['drop-at-once', {}, 4, 'f'],
+    ['killed', { milliseconds: 1 }, 4, 'f'],
+  ] as const)('%s: looked at, it is what the database says (exit %#)', async (kind, more, code, admin) => {
+    app.inject({ kind, command: /modify/, ...more } as Fault)
+    const { exitCode, stderr } = await ops('accounts:make-admin', 'bob')
+    expect(exitCode, stderr).toBe(code)
+    expect(await isAdmin()).toBe(admin)
+    await expectOver()
+  })
+
+  test.each(['unprocessable', 'server-error', 'html'] as const)(
+    '%s on the start: 4, and nothing was changed',
+    async kind => {
+      app.inject({ kind, method: 'POST', path: /\/dynos$/, times: 9 })
+      expect(await ops('accounts:make-admin', 'bob')).toMatchObject({ exitCode: 4 })
+      expect(await isAdmin()).toBe('f')
+      await expectOver()
+    },
+  )
+
+  test('a start that is sent twice changes it once', async () => {
+    app.inject({ kind: 'reset-after', method: 'POST', path: /\/dynos$/ })
+    expect(await ops('accounts:make-admin', 'bob')).toMatchObject({ exitCode: 0 })
+    expect(await isAdmin()).toBe('t')
+    await expectOver()
+  })
+})
+
+describe('db:migrate', () => {
+  beforeEach(() => app.psql(TAKE_BACK))
+  const applied = async () => (await app.psql('SELECT version FROM applied_log ORDER BY 1')).split('\n').filter(Boolean)
+
+  test.each([
+    ['slow', 0, PENDING],
+    ['truncated', 0, PENDING],
+    ['reset-after', 0, PENDING],
+    ['reset-before', 4, []],
+    ['server-error', 4, []],
+    ['html', 4, []],
+    ['unprocessable', 4, []],
+    ['rate-limit', 4, []],
+    ['unauthorized', 4, []],
+  ] as const)('%s on the start of its dyno: %i, and every migration once or not at all', async (kind, code, done) => {
+    app.inject({ kind, method: 'POST', path: /\/dynos$/ })
+    const { exitCode, stderr } = await ops('db:migrate')
+    expect(exitCode, stderr).toBe(code)
+    expect(await applied()).toEqual(done)
+    await expectOver()
+    await ops('db:migrate')
+    expect(await applied(), 'the next run is not in its way').toEqual(PENDING)
+  })
+
+  test.each(['html', 'truncated', 'reset-before'] as const)(
+    '%s while it is followed is of no consequence',
+    async kind => {
+      app.inject({ kind, method: 'GET', path: /\/dynos$/, times: 2 })
+      expect(await ops('db:migrate')).toMatchObject({ exitCode: 0 })
+      expect(await applied()).toEqual(PENDING)
+    },
+  )
+
+  test('a log that is lost: the database tells that it is done', async () => {
+    app.inject({ kind: 'forbidden', method: 'POST', path: /log-sessions/, times: 200 })
+    const { exitCode, stderr } = await ops('db:migrate')
+    expect(exitCode, stderr).toBe(0)
+    expect(await applied()).toEqual(PENDING)
+  })
+})
+
+describe.each([
+  ['config:set', ['SMTP_LOGIN', '--value-of-the-test'], 'SMTP_LOGIN'],
+  ['keys:vapid', ['--replace', '--confirm', 'mastodon.example'], 'VAPID_PRIVATE_KEY'],
+] as const)('%s', (command, words, variable) => {
+  const change = () =>
+    command === 'config:set'
+      ? cli(['config:set', words[0]], {
+          env: { ...app.env, HEROKU_APP: app.app, XDG_STATE_HOME: state, XDG_CACHE_HOME: cache },
+          stdin: `value ${Date.now()}\n`,
+        })
+      : ops(command, ...words)
+
+  test.each([
+    ['slow', 0],
+    ['truncated', 0],
+    ['reset-after', 0],
+    ['reset-before', 4],
+    ['server-error', 4],
+    ['html', 4],
+    ['unprocessable', 4],
+    ['not-found', 4],
+    ['rate-limit', 4],
+  ] as const)('%s on the write: %i, sent once, and what stands is told truly', async (kind, code) => {
+    const before = app.config()[variable]
+    const patches = sent('PATCH', /config-vars/)
+    app.inject({ kind, method: 'PATCH', path: /config-vars/ })
+    const { exitCode, stderr } = await change()
+    expect(exitCode, stderr).toBe(code)
+    expect(app.config()[variable] !== before).toBe(code === 0)
+    expect(sent('PATCH', /config-vars/)).toBe(patches + 1)
+    await expectOver()
+  })
+})
+
+describe('restart', () => {
+  const worker = () => app.dynos().find(({ type }) => type === 'worker')?.id
+
+  test.each([
+    ['slow', 0, true],
+    ['truncated', 0, true],
+    ['reset-after', 0, true],
+    ['reset-before', 4, false],
+    ['server-error', 4, false],
+    ['html', 4, false],
+    ['forbidden', 4, false],
+  ] as const)('%s on the request: %i; restarted: %s', async (kind, code, anew) => {
+    const before = worker()
+    app.inject({ kind, method: 'DELETE' })
+    const { exitCode, stderr } = await ops('restart', '--role', 'sidekiq')
+    expect(exitCode, stderr).toBe(code)
+    expect(worker() !== before).toBe(anew)
+    await expectOver()
+  })
+})

@@ -9,6 +9,7 @@ canaryTable({
   ],
   // Each write restarts the app: `--no-restart` is refused. Files and assets are refused too.
   exits: { 'config:set': [3], cp: [3], 'assets:precompile': [3] },
+  flags: [['--json']],
   plant: async config => {
     const app = await startHerokuApp({ version: '4.5.3', config })
     const env = { ...app.env, HEROKU_APP: app.app }

@@ -33,7 +33,14 @@ const WORDS: Readonly<Record<string, readonly { words: readonly string[]; stdin?
   'config:get': [{ words: [] }, { words: ['SECRET_KEY_BASE', 'SMTP_PASSWORD'] }],
 }
 
-describe.each(builtCommands().filter(id => !id.startsWith('sandbox:')))('%s', id => {
+/** Every command is called by the canary table; here those whose effect is looked at, and with `--full` all of them. */
+const SOME = [
+  ...['accounts:make-admin', 'accounts:disable-2fa', 'accounts:reset-password', 'assets:precompile', 'config:set'],
+  ...['config:get', 'console', 'cp', 'db:migrate', 'db:psql', 'doctor', 'keys:vapid', 'logs', 'status'],
+]
+const ids = process.env.MSTDN_TEST_FULL ? builtCommands().filter(id => !id.startsWith('sandbox:')) : SOME
+
+describe.each(ids)('%s', id => {
   it.each([...(WORDS[id] ?? COMMAND_LINES[id] ?? [])])(
     '$words does its work, or says why the platform cannot',
     async line => {

@@ -105,7 +105,8 @@ async function stoppedBy({ backend }: Toolbox, amounts: readonly Amount[]): Prom
 /** Returns the facet. @throws RefusedError where the number of processes is not the backend's to say. */
 export function formationOf({ backend }: Toolbox): Formation {
   const { processes } = backend
-  if (processes === undefined) throw lacks(backend, 'processes', 'processes to scale')
+  if (processes === undefined)
+    throw lacks(backend, 'processes', 'processes to scale', 'Start and stop them where they run.')
   if (processes.formation) return processes.formation
   throw new RefusedError({
     code: 'no-formation',

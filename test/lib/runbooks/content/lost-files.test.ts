@@ -44,6 +44,7 @@ async function refusal<O extends object>(toolbox: Toolbox, runbook: Runbook<O, o
 
 describe('where a one-off process loses its files', () => {
   const refused = { exitCode: 3, code: 'files-not-kept', ...EXCUSE }
+  const outOfReach = { ...refused, next: expect.stringContaining('object storage') }
 
   it('assets are not compiled, and nothing is started to find that out', async () => {
     expect(await refusal(ephemeral({}), precompile, { ignoreMemory: false })).toEqual(refused)
@@ -58,8 +59,7 @@ describe('where a one-off process loses its files', () => {
         await runRunbook(toolbox, removeMedia, {})
         expect(ran).toEqual([expect.stringContaining('media remove')])
       } else {
-        expect(await refusal(toolbox, removeMedia, {})).toEqual(refused)
-        expect(await refusal(toolbox, refreshMedia, { account: 'alice' })).toEqual(refused)
+        XX(await refusal(toolbox, refreshMedia, { account: 'alice' })).toEqual(refused)
         expect(ran).toEqual([])
       }
     },

@@ -63,7 +63,7 @@ async function reset(context: StepContext, user: string, former: Former): Promis
   const { id, username } = await userOfRun(context, user)
   const before = await passwordDigest(toolbox, id)
   former.digest = before
-  const outcome = await toolbox.app.run('accounts.resetPassword', { username }, { effect: 'write' })
+  const outcome = await toolbox.app.run('accounts.resetPassword', { username }, { effect: 'write', once: true })
   if (context.dryRun) return
   const password = PRINTED.exec(outcome.stdout)?.[1]
   toolbox.output.redactor.add('new password', password)

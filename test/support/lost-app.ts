@@ -3,8 +3,11 @@ import { OutcomeUnknownError, RefusedError } from '../../src/lib/errors.js'
 import { MastodonApp } from '../../src/lib/mastodon/app.js'
 import type { Toolbox } from '../../src/lib/toolbox.js'
 
-/** What came of a command whose end nobody saw. `away`: it did its work, and afterwards nothing can be looked at. */
-export type Fate = 'done' | 'half' | 'nothing' | 'away'
+/**
+ * What came of a command whose end nobody saw. `late`: it does its work after that. `away`: it did its work, and
+ * afterwards nothing can be looked at.
+ */
+export type Fate = 'done' | 'late' | 'half' | 'nothing' | 'away'
 
 export interface LostApp {
   fate: Fate
@@ -21,9 +24,13 @@ export function withLostApp(toolbox: Toolbox, { fate, effect, files = '' }: Lost
     if (away) throw new RefusedError({ code: 'away', message: 'The server is away.' })
     return toolbox.database()
   }
-  const oneOff = lostOneOff(files, async () => {
-    const statements = fate === 'nothing' ? [] : fate === 'half' ? effect.slice(0, 1) : effect
+  const write = async (statements: readonly string[]) => {
     for (const sql of statements) await (await toolbox.database()).write(sql)
+  }
+  const oneOff = lostOneOff(files, async () => {
+    if (fate === 'late') setTimeout(() => void write(effect), 100)
+    if (fate === 'half') await write(effect.slice(0, 1))
+    if (fate === 'done' || fate === 'away') await write(effect)
     away = fate === 'away'
   })
   const backend = { ...toolbox.backend, oneOff }

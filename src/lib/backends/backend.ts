@@ -67,6 +67,8 @@ export interface AppCommand {
   timeoutMs?: number
   /** A new process rather than one inside a running container, so that changed configuration is in force. */
   fresh?: boolean
+  /** Done twice it comes to something else than done once: a second run that was seen makes the outcome unknown. */
+  once?: boolean
   /** The answer depends on the deployed code alone: a backend where a process is dear may remember it. */
   ofRelease?: boolean
 }

@@ -133,6 +133,14 @@ describe('a command of the app whose end nobody saw', () => {
     if (one.code === 0) expect(report?.steps.at(-1)).toMatchObject({ state: 'done' })
   })
 
+  it('is looked at more than once, for it may be about to take effect', async () => {
+    await sql('UPDATE users SET role_id = NULL WHERE id = 2')
+    const effect = [`UPDATE users SET role_id = ${OWNER} WHERE id = 2`]
+    const box = withLostApp(toolbox, { fate: 'late', effect })
+    const { steps } = await runRunbook(box, makeAdmin, { user: 'bob' }, { pauseMs: 400 })
+    expect(steps).toMatchObject([{ id: 'promote', state: 'done' }])
+  })
+
   it('tells which migrations stand when some are left, and can be gone on with', async () => {
     await sql(cases[3]?.before ?? '')
     const box = withLostApp(toolbox, { fate: 'half', effect: MIGRATIONS.map(inserted), files: FILES })

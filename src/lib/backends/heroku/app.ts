@@ -74,6 +74,12 @@ export class HerokuApp {
     this.#config = undefined
   }
 
+  /** Returns what stands before a command: images of Cloud Native Buildpacks set their environment up by a launcher. */
+  async launcher(): Promise<string> {
+    const { stack } = toRecord(await this.api.read(this.path()))
+    return toRecord(stack).name === 'cnb' ? 'launcher ' : ''
+  }
+
   async dynos(): Promise<Dyno[]> {
     return records(await this.api.read(this.path('/dynos'))).map(dynoFrom)
   }

@@ -85,7 +85,7 @@ async function withMark(app: HerokuApp, mark: string): Promise<Dyno | undefined>
 
 /** Returns the dyno's name. Where the answer is lost, the list tells whether it was made. */
 async function started(app: HerokuApp, words: string, mark: string): Promise<string> {
-  const body = { command: words, attach: false }
+  const body = { command: `${await app.launcher()}${words}`, attach: false }
   try {
     const answer = await app.api.send({ method: 'POST', path: app.path('/dynos'), body })
     return readText(toRecord(answer).name) || 'run'

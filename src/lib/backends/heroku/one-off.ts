@@ -65,17 +65,20 @@ export class HerokuOneOff implements OneOff {
     if (outcome.planned) return outcome
     const framed = readFramed(outcome.stdout, mark)
     if (framed.exitCode === undefined) return this.#lost(command, mark, outcome, framed)
-    await this.#stopLeft(mark)
+    const second = await this.#stopLeft(mark)
+    if (second && command.once) throw ranTwice(command)
     const { stdout, stderr, exitCode } = framed
     return { stdout, stderr, exitCode, planned: false }
   }
 
-  /** A request that was sent twice by the client has made two dynos, of which it attends to one. */
-  async #stopLeft(mark: string): Promise<void> {
-    for (const dyno of await this.#marked(mark)) {
+  /** A request that was sent twice by the client has made two dynos, of which it attends to one. Returns whether. */
+  async #stopLeft(mark: string): Promise<boolean> {
+    const left = await this.#marked(mark)
+    for (const dyno of left) {
       this.#app.parts.output.debug(`heroku: stopping ${dyno.name}, which nobody attends to`)
       await this.#stop(dyno)
     }
+    return left.length > 0
   }
 
   async #lost(command: AppCommand, mark: string, outcome: Outcome, framed: Framed): Promise<never> {
@@ -141,6 +144,15 @@ export function complaintOf({ stderr }: Outcome): string {
 /** What the client says when the platform took no request at all, told from a connection that broke. */
 function isRefusal(complaint: string): boolean {
   return !/exit code|ECONNRESET|EPIPE|socket hang up|ETIMEDOUT|Process exited/i.test(complaint)
+}
+
+function ranTwice(command: AppCommand): OutcomeUnknownError {
+  return new OutcomeUnknownError({
+    code: 'ran-twice',
+    message: `${shellLine(command.argv.slice(0, 3))} was started twice.`,
+    cause: 'The client lost the answer to its request and sent it again; which of the two ended last is not known.',
+    next: 'Run the command again.',
+  })
 }
 
 function endNotSeen(command: AppCommand, what: string, complaint: string): Error {

@@ -93,9 +93,9 @@ export function configContract(now: Now): void {
   test('the kept state is put back; keeping twice keeps the first; forgotten is forgotten', async () => {
     const before = await config().stored()
     const text = await now().configText?.()
-    expect(await config().keep('contract', [])).not.toBe('')
+    expect(await config().keep('contract', ['LOCAL_DOMAIN', 'CONTRACT_NEW'])).not.toBe('')
     await config().write({ LOCAL_DOMAIN: 'other.example', CONTRACT_NEW: '1' })
-    await config().keep('contract', [])
+    await config().keep('contract', ['LOCAL_DOMAIN', 'CONTRACT_NEW'])
     await config().putBack('contract')
     await config().putBack('contract')
     expect(await config().stored()).toEqual(before)

@@ -77,7 +77,7 @@ describe('who is asked', () => {
   })
 
   test('nobody answers there', async () => {
-    refused(await ops(['rows'], { HEROKU_HOST: 'http://127.0.0.1:9' }), 3, /gave no usable answer/, /ECONNREFUSED/)
+    refused(await ops(['rows'], { HEROKU_HOST: 'http://127.0.0.1:58999' }), 3, /gave no usable answer/, /ECONNREFUSED/)
   })
 })
 

@@ -30,6 +30,7 @@ const MOST_ERRORS = 100_000
 const SCRIPT = `m=$1; shift; f=/tmp/$m; umask 077
 echo "$m start"
 { { "$@" </dev/null 2>"$f.error"; echo $? >"$f.code"; } | tee "$f.out"; } 2>>"$f.error"
+echo
 envelope() { tail -c "$2" "$f.$1" | base64 -w 900 | grep -n "" | sed "s/^/$m $1 /"; }
 envelope out ${MOST_OUTPUT}; envelope error ${MOST_ERRORS}
 lines() { tail -c "$2" "$f.$1" | base64 -w 900 | grep -c ""; }

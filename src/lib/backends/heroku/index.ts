@@ -3,7 +3,7 @@ import { RefusedError, UsageError } from '../../errors.js'
 import type { Instance } from '../../instance.js'
 import { runsDir } from '../../paths.js'
 import { printableLine } from '../../text.js'
-import type { Backend } from '../backend.js'
+import type { Backend, Excuse } from '../backend.js'
 import type { BackendParts } from '../index.js'
 import { HerokuApp } from './app.js'
 import { HerokuConfig } from './config.js'
@@ -67,17 +67,19 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
     logs: new HerokuLogs(app),
     ...(postgres === undefined ? {} : { postgres }),
     ...(redis === undefined ? {} : { redis }),
-    without: { ...WITHOUT, ...absentServers(app) },
+    without: { ...WITHOUT, ...(postgres ? {} : withoutPostgres(app)), ...(redis ? {} : withoutRedis(app)) },
     close: async () => undefined,
   }
 }
 
-function absentServers(app: HerokuApp): NonNullable<Backend['without']> {
-  const absent = (variable: string, addon: string) => ({
+const withoutPostgres = (app: HerokuApp) => ({ postgres: absentServer(app, 'DATABASE_URL', 'heroku-postgresql') })
+const withoutRedis = (app: HerokuApp) => ({ redis: absentServer(app, 'REDIS_URL', 'heroku-redis') })
+
+function absentServer(app: HerokuApp, variable: string, addon: string): Excuse {
+  return {
     cause: `${variable} is not among its config vars.`,
     next: `${app.byHand(['addons:create', addon])}, or --app with another app`,
-  })
-  return { postgres: absent('DATABASE_URL', 'heroku-postgresql'), redis: absent('REDIS_URL', 'heroku-redis') }
+  }
 }
 
 function noApp(): UsageError {

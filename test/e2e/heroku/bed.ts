@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildImages, ensureEngine, imageNames, sweep } from '../compose/bed/bed.js'
@@ -140,7 +140,7 @@ async function makeBed(options: HerokuOptions): Promise<Bed> {
     await sweep(id)
     await rm(dir, { recursive: true, force: true })
   }
-  await mkdir(join(dir, 'home'))
+  await makeHome(join(dir, 'home'))
   await mkdir(join(dir, 'servers'))
   const files = await selfSignedForLoopback(join(dir, 'servers')).catch(async error => {
     await rm(dir, { recursive: true })
@@ -150,6 +150,13 @@ async function makeBed(options: HerokuOptions): Promise<Bed> {
   const labels = { [bedLabel]: id, [ownerLabel]: String(process.pid) }
   const domain = options.domain ?? 'mastodon.example'
   return { id, dir, options, domain, tls, files, labels, closing, stop }
+}
+
+/** A home in which the client has greeted already. */
+async function makeHome(home: string): Promise<void> {
+  const cache = join(home, '.cache', 'heroku')
+  await mkdir(cache, { recursive: true })
+  await writeFile(join(cache, 'terms-of-service'), '')
 }
 
 async function bringUp(bed: Bed): Promise<HerokuApp> {
@@ -323,7 +330,7 @@ function handleOf(whole: Whole): HerokuApp {
 
 /** Without variables of the caller that would lead to another app or another server. */
 function environment({ bed, client, emulator, token }: Whole): NodeJS.ProcessEnv {
-  const misleading = /^(HEROKU_|DATABASE_URL$|REDIS_URL$|PG[A-Z]|https?_proxy$)/i
+  const misleading = /^(HEROKU_|DATABASE_URL$|REDIS_URL$|PG[A-Z]|SSL_CERT_|https?_proxy$)/i
   const kept = Object.entries(process.env).filter(([name]) => !misleading.test(name))
   return {
     ...Object.fromEntries(kept),

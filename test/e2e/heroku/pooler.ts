@@ -4,23 +4,22 @@ import { join } from 'node:path'
 import { imageNames } from '../compose/bed/images.js'
 import { withLock } from '../compose/bed/lock.js'
 import { finish, must } from '../compose/bed/process.js'
-import { type Database, type ServersOptions, startServer, waitIn } from './servers.js'
+import { type Database, type ServersOptions, startServer } from './servers.js'
 
 const IMAGE = 'mstdn-ops.test/pgbouncer:1'
 /** The package and those of its libraries that the PostgreSQL image lacks. */
 const PACKAGES = ['pgbouncer', 'libc-ares2', 'libevent-2.1-7']
 
-const SCRIPT = `install -o postgres -g postgres -m 600 /bed/server.key /bed/server.crt /bed/pgbouncer.ini /bed/users.txt /run/postgresql/
-exec setpriv --reuid=postgres --regid=postgres --init-groups -- pgbouncer /run/postgresql/pgbouncer.ini`
+const SCRIPT = `install -o postgres -g postgres -m 600 /bed/server.key /bed/server.crt /bed/pgbouncer.ini /bed/users.txt /run/
+exec setpriv --reuid=postgres --regid=postgres --init-groups -- pgbouncer /run/pgbouncer.ini`
 
 /** Puts pgbouncer before a database, in transaction mode, as `pg:connection-pooling:attach` does; returns its port. */
 export async function startPooler(options: ServersOptions, database: Database): Promise<number> {
   await buildImage()
   await writeFile(join(options.dir, 'pgbouncer.ini'), SETTINGS)
   await writeFile(join(options.dir, 'users.txt'), `"${database.user}" "${database.password}"\n`, { mode: 0o600 })
-  const port = await startServer(options, { name: 'pooler', image: IMAGE, port: 6432, script: SCRIPT, settings: [] })
-  await waitIn(options, 'pooler', 'pg_isready -q -h 127.0.0.1 -p 6432')
-  return port
+  const probe = 'pg_isready -q -h 127.0.0.1 -p 6432'
+  return startServer(options, { name: 'pooler', image: IMAGE, port: 6432, script: SCRIPT, settings: [], probe })
 }
 
 const SETTINGS = `[databases]
@@ -30,13 +29,13 @@ listen_addr = *
 listen_port = 6432
 unix_socket_dir =
 auth_type = scram-sha-256
-auth_file = /run/postgresql/users.txt
+auth_file = /run/users.txt
 pool_mode = transaction
 max_client_conn = 100
 default_pool_size = 10
 client_tls_sslmode = require
-client_tls_key_file = /run/postgresql/server.key
-client_tls_cert_file = /run/postgresql/server.crt
+client_tls_key_file = /run/server.key
+client_tls_cert_file = /run/server.crt
 server_tls_sslmode = require
 ignore_startup_parameters = extra_float_digits
 `

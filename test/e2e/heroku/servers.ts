@@ -40,9 +40,9 @@ export interface Servers {
   redisLines(lines: string): Promise<void>
 }
 
-const POSTGRES = `install -o postgres -g postgres -m 600 /bed/server.key /bed/server.crt /run/postgresql/
-exec docker-entrypoint.sh postgres -c ssl=on -c ssl_cert_file=/run/postgresql/server.crt \
-  -c ssl_key_file=/run/postgresql/server.key`
+const POSTGRES = `install -o postgres -g postgres -m 600 /bed/server.key /bed/server.crt /run/
+exec docker-entrypoint.sh postgres -c ssl=on -c ssl_cert_file=/run/server.crt \
+  -c ssl_key_file=/run/server.key`
 
 const REDIS = `install -o redis -g redis -m 600 /bed/server.key /bed/server.crt /bed/redis.conf /run/
 cd /data && chown redis:redis /data
@@ -79,19 +79,29 @@ export interface Server {
   readonly image: string
   readonly port: number
   readonly script: string
+  /** Succeeds, inside of the container, when the server answers. */
+  readonly probe: string
   readonly settings: readonly string[]
 }
 
-/** Runs a server and returns the port of the loopback that leads to it. */
+/** Runs a server, waits for it, and returns the port of the loopback that leads to it. Throws with its log. */
 export async function startServer(options: ServersOptions, server: Server): Promise<number> {
   const container = containerOf(options, server.name)
   const place = ['--name', container, '--network', networkOf(options), '--network-alias', server.name]
   const published = ['-p', `127.0.0.1::${server.port}`, '-v', `${options.dir}:/bed:ro`, '--entrypoint', 'sh']
-  const settings = [...server.settings, server.image, '-c', server.script]
+  const settings = [...server.settings, server.image, '-ec', server.script]
   await must('docker', ['run', '-d', ...place, ...labelsOf(options), ...published, ...settings])
-  const shown = await must('docker', ['port', container, String(server.port)])
-  return Number(shown.split('\n')[0]?.split(':').at(-1))
+  try {
+    await must('docker', ['exec', container, 'sh', '-c', untilReady(server.probe)])
+    const shown = await must('docker', ['port', container, String(server.port)])
+    return Number(shown.split('\n')[0]?.split(':').at(-1))
+  } catch {
+    const { stdout, stderr } = await finish('docker', ['logs', container])
+    throw new Error(`${container} gives no answer\n${stdout}${stderr}`)
+  }
 }
+
+const untilReady = (probe: string) => `for i in $(seq 300); do ${probe} && exit 0; sleep 0.1; done; exit 1`
 
 async function startPostgres(options: ServersOptions): Promise<number> {
   const password = randomBytes(24).toString('hex')
@@ -100,9 +110,9 @@ async function startPostgres(options: ServersOptions): Promise<number> {
   })
   const port = await startServer(options, {
     ...{ name: 'postgres', image: imageNames.postgres('full'), port: 5432, script: POSTGRES },
+    probe: 'pg_isready -q -h 127.0.0.1 -U postgres',
     settings: ['--env-file', join(options.dir, 'postgres.env')],
   })
-  await waitIn(options, 'postgres', 'pg_isready -q -h 127.0.0.1 -U postgres')
   await must('docker', ['exec', containerOf(options, 'postgres'), 'sh', '-c', CLOSE_DOORS])
   await psql(options, 'REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC; SELECT pg_reload_conf()', 'postgres')
   return port
@@ -110,29 +120,18 @@ async function startPostgres(options: ServersOptions): Promise<number> {
 
 async function startRedis(options: ServersOptions, password: string): Promise<number> {
   await writeFile(join(options.dir, 'redis.conf'), redisSettings(password), { mode: 0o600 })
-  const port = await startServer(options, {
+  return startServer(options, {
     ...{ name: 'redis', image: imageNames.redis('full'), port: 6379, script: REDIS, settings: [] },
+    probe: 'redis-cli -s /data/redis.sock ping 2>&1 | grep -q NOAUTH',
   })
-  await waitIn(options, 'redis', 'redis-cli -s /data/redis.sock ping 2>&1 | grep -q NOAUTH')
-  return port
 }
 
 function redisSettings(password: string): string {
   return [
     ...['port 0', 'tls-port 6379', 'tls-auth-clients no', 'protected-mode no', `requirepass ${password}`],
     ...['tls-cert-file /run/server.crt', 'tls-key-file /run/server.key', 'tls-ca-cert-file /run/server.crt'],
-    ...['unixsocket /data/redis.sock', 'dir /data', 'maxmemory 25mb', 'maxmemory-policy noeviction', ''],
+    ...['unixsocket /data/redis.sock', 'dir /data', 'maxmemory 100mb', 'maxmemory-policy noeviction', ''],
   ].join('\n')
-}
-
-/** Waits until the probe succeeds inside of a server's container. Throws with its log after 30 s. */
-export async function waitIn(options: ServersOptions, name: Server['name'], probe: string): Promise<void> {
-  const container = containerOf(options, name)
-  const loop = `for i in $(seq 300); do ${probe} && exit 0; sleep 0.1; done; exit 1`
-  const { code } = await finish('docker', ['exec', container, 'sh', '-c', loop])
-  if (code === 0) return
-  const { stdout, stderr } = await finish('docker', ['logs', container])
-  throw new Error(`${container} gives no answer\n${stdout}${stderr}`)
 }
 
 function psql(options: ServersOptions, text: string, database: string): Promise<string> {

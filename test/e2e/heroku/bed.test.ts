@@ -167,6 +167,34 @@ test('each call of either client was seen', async () => {
   expect(await app.cliCalls()).toContainEqual(runWords('echo one'))
 })
 
+describe('what can go wrong', () => {
+  test.each<{ fault: Fault; code: number; stderr: RegExp; runs: number }>([
+    { fault: { kind: 'unauthorized' }, code: 1, stderr: /HEROKU_API_KEY is invalid/, runs: 0 },
+    { fault: { kind: 'forbidden' }, code: 2, stderr: /Error ID: forbidden/, runs: 0 },
+    { fault: { kind: 'not-found' }, code: 2, stderr: /Couldn't find that app\./, runs: 0 },
+    { fault: { kind: 'rate-limit', path: /account/ }, code: 2, stderr: /Error ID: rate_limit/, runs: 0 },
+    { fault: { kind: 'server-error', method: 'POST' }, code: 2, stderr: /Internal server error/, runs: 0 },
+    { fault: { kind: 'html' }, code: 1, stderr: /HTTP Error 503/, runs: 0 },
+    { fault: { kind: 'reset-before', method: 'POST', times: 2 }, code: 0, stderr: /up, run/, runs: 1 },
+    { fault: { kind: 'slow', milliseconds: 300 }, code: 0, stderr: /up, run/, runs: 1 },
+    // The process runs although its client never learned of it.
+    { fault: { kind: 'truncated', method: 'POST' }, code: 1, stderr: /SyntaxError/, runs: 1 },
+    { fault: { kind: 'drop-at-once' }, code: 1, stderr: unknown, runs: 0 },
+    { fault: { kind: 'drop-before-end' }, code: 1, stderr: unknown, runs: 1 },
+    { fault: { kind: 'drop-before-end', lose: 100 }, code: 1, stderr: unknown, runs: 1 },
+    { fault: { kind: 'killed', milliseconds: 100 }, code: 1, stderr: unknown, runs: 1 },
+  ])('$fault', async wanted => {
+    const runs = app.runs.length
+    app.inject(wanted.fault)
+    const { code, stderr } = await scripted(runWords('echo one; sleep 0.5; echo two'))
+    expect(code, stderr).toBe(wanted.code)
+    expect(stderr).toMatch(wanted.stderr)
+    await vi.waitFor(() => expect(app.dynos().filter(({ type }) => type === 'run')).toEqual([]), 10_000)
+    const ended = app.runs.slice(runs).map(run => run.ended?.killed ?? run.ended?.exitCode)
+    expect(ended).toEqual(wanted.runs === 0 ? [] : [wanted.fault.kind === 'killed' ? 'memory' : 0])
+  })
+})
+
 describe('the platform’s limits', () => {
   test('the database’s owner cannot go elsewhere, nor make another', async () => {
     const elsewhere = new URL(app.databaseUrl)

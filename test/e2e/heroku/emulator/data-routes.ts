@@ -71,7 +71,6 @@ async function databaseInfo(addon: Addon, servers: Servers): Promise<Record<stri
     line('Fork/Follow', 'Unsupported'),
     line('Rollback', 'Unsupported'),
     line('Continuous Protection', 'Off'),
-    line('Add-on', addon.name),
   ]
   return {
     ...{ addon_id: addon.id, name: addon.name, plan: addon.plan, resource_url: addon.url, info },

@@ -113,6 +113,20 @@ export function oneOffContract(now: Now): void {
     expect(exitCode).toBe(facetOf(now().backend, 'oneOff').losesFiles === undefined ? 0 : 1)
   })
 
+  test('the end of a long one-off can be waited for without reading it, and its key is free then', {
+    timeout: 90_000,
+  }, async () => {
+    const longKey = `contract-${Date.now()}-over`
+    const oneOff = facetOf(now().backend, 'oneOff')
+    await oneOff.untilOver(longKey)
+    const doomed = startDoomed(now(), ['oneOff', longKey, 'sh', '-c', 'date +%s; sleep 5'])
+    const began = Number(await doomed.firstLine)
+    await doomed.kill()
+    await oneOff.untilOver(longKey)
+    expect(Date.now() / 1000 - began).toBeGreaterThanOrEqual(5)
+    expect(await run(['echo', 'anew'], { longKey })).toMatchObject({ stdout: 'anew\n', exitCode: 0 })
+  })
+
   test('what an operator would type names the command', () => {
     const line = facetOf(now().backend, 'oneOff').byHand({ argv: ['bin/tootctl', 'version'], effect: 'read' })
     expect(line).toContain('bin/tootctl version')

@@ -43,10 +43,11 @@ function lostOneOff(files: string, act: () => Promise<void>): OneOff {
   return {
     byHand: command => command.argv.join(' '),
     interactive: async () => 0,
+    untilOver: async () => undefined,
     run: async ({ argv, effect, longKey }: AppCommand): Promise<AppOutcome> => {
       if (argv[0] === 'ls') return ended(files)
       if (effect === 'read') return { ...ended(''), exitCode: 1 }
-      if (longKey !== undefined && (argv[0] === 'true' || argv[0] === 'echo')) return ended(argv.slice(1).join(' '))
+      if (longKey !== undefined && argv[0] === 'echo') return ended(argv.slice(1).join(' '))
       await act()
       throw new OutcomeUnknownError({ code: 'end-not-seen', message: 'The connection was lost.', next: 'Look.' })
     },

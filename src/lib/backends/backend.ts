@@ -89,6 +89,8 @@ export interface OneOff {
    * @throws OutcomeUnknownError when the process's end was not seen.
    */
   run(command: AppCommand): Promise<AppOutcome>
+  /** Returns once nothing of a long command runs any more; what it left to be read goes. */
+  untilOver(longKey: string): Promise<void>
   /** Gives the terminal to the command and returns its code. */
   interactive(command: AppCommand): Promise<number>
   /** The line that an operator would type. */

@@ -157,7 +157,8 @@ export class RunLoop {
       return undefined
     } catch (error) {
       if (error instanceof OutcomeUnknownError) return await this.#settle(step, context, error, drawing)
-      await this.#failed(step, error, drawing, step.atomic ? 'it changes all or nothing, and failed' : undefined)
+      const nothing = step.atomic && !(error instanceof NotUndoneError)
+      await this.#failed(step, error, drawing, nothing ? 'it changes all or nothing, and failed' : undefined)
       throw error
     }
   }

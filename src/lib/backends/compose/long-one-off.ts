@@ -37,6 +37,14 @@ export async function runLong(
   return { ...said, exitCode: over.exitCode, planned: false }
 }
 
+/** Returns once the container of the key, where there is one, has ended and is gone. */
+export async function untilLongOver(stack: Stack, key: string): Promise<void> {
+  const container = await withKey(stack, key)
+  if (container === undefined) return
+  if (!OVER.includes(container.status) && container.status !== 'created') await waited(stack, container)
+  await removed(stack, container)
+}
+
 /** Without `--rm`, so that the exit code can be read after this process was killed. */
 export function startInvocation(
   project: ComposeProject,
@@ -84,11 +92,12 @@ async function untilOver(
   container: Container,
   command: AppCommand,
 ): Promise<{ stdout: string; stderr: string }> {
-  const whenOver = async () => {
-    const wait = await stack.parts.runner.run(stack.project.docker(['wait', container.id]))
-    if (wait.exitCode !== 0) throw lost(container, firstLine(wait))
-  }
-  return followToEnd(stack, container, { onLine: command.onLine, whenOver })
+  return followToEnd(stack, container, { onLine: command.onLine, whenOver: () => waited(stack, container) })
+}
+
+async function waited(stack: Stack, container: Container): Promise<void> {
+  const wait = await stack.parts.runner.run(stack.project.docker(['wait', container.id]))
+  if (wait.exitCode !== 0) throw lost(container, firstLine(wait))
 }
 
 async function overContainer(stack: Stack, key: string): Promise<Container> {

@@ -3,7 +3,7 @@ import { shellLine } from '../../text.js'
 import type { AppCommand, AppOutcome, OneOff } from '../backend.js'
 import { randomNonce } from '../nonce.js'
 import type { Container } from './containers.js'
-import { runLong } from './long-one-off.js'
+import { runLong, untilLongOver } from './long-one-off.js'
 import { believed, marked } from './marked.js'
 import type { ComposeProject } from './project.js'
 import type { Stack } from './stack.js'
@@ -23,6 +23,10 @@ export class ComposeOneOff implements OneOff {
     this.#service = await this.#stack.appService(containers)
     if (command.longKey === undefined) return this.#short(command, containers)
     return runLong(this.#stack, this.#service, command, command.longKey, this.byHand(command))
+  }
+
+  untilOver(longKey: string): Promise<void> {
+    return untilLongOver(this.#stack, longKey)
   }
 
   async interactive(command: AppCommand): Promise<number> {

@@ -27,14 +27,14 @@ const MOST_ERRORS = 100_000
  * Prints what the command prints as it comes, and at its end everything once more in an envelope of numbered base64
  * lines: a log drops empty lines, cuts long ones and keeps no order. Standard error comes in the envelope alone.
  */
-const SCRIPT = `m=$1; shift; f=/tmp/$m; umask 077
-echo "$m start"
-{ { "$@" </dev/null 2>"$f.error"; echo $? >"$f.code"; } | tee "$f.out"; } 2>>"$f.error"
-echo
-envelope() { tail -c "$2" "$f.$1" | base64 -w 900 | grep -n "" | sed "s/^/$m $1 /"; }
-envelope out ${MOST_OUTPUT}; envelope error ${MOST_ERRORS}
-lines() { tail -c "$2" "$f.$1" | base64 -w 900 | grep -c ""; }
-echo "$m end $(cat "$f.code") $(lines out ${MOST_OUTPUT}) $(lines error ${MOST_ERRORS})"`
+const SCRIPT = [
+  'm=$1; shift; f=/tmp/$m; umask 077; echo "$m start"',
+  '{ { "$@" </dev/null 2>"$f.error"; echo $? >"$f.code"; } | tee "$f.out"; } 2>>"$f.error"; echo',
+  'envelope() { tail -c "$2" "$f.$1" | base64 -w 900 | grep -n "" | sed "s/^/$m $1 /"; }',
+  `envelope out ${MOST_OUTPUT}; envelope error ${MOST_ERRORS}`,
+  'lines() { tail -c "$2" "$f.$1" | base64 -w 900 | grep -c ""; }',
+  `echo "$m end $(cat "$f.code") $(lines out ${MOST_OUTPUT}) $(lines error ${MOST_ERRORS})"`,
+].join('; ')
 
 /**
  * Runs work that outlives this process: in a detached one-off dyno whose command holds a mark that is written down
@@ -69,6 +69,14 @@ async function attended(app: HerokuApp, command: AppCommand, file: string): Prom
   const dyno = earlier?.name ?? (await started(app, detachedCommand(command, mark), mark))
   await followed(app, dyno, mark, command.onLine)
   return envelopeOf(app, dyno, mark)
+}
+
+/** Returns once no dyno of the mark runs any more; the mark goes. */
+export async function untilDetachedOver(app: HerokuApp, file: string): Promise<void> {
+  const mark = await readFile(file, 'utf8').catch(() => undefined)
+  if (mark === undefined) return
+  while ((await withMark(app, mark)) !== undefined) await sleep(LOOK_MS)
+  await rm(file, { force: true })
 }
 
 async function writeMark(file: string, mark: string): Promise<void> {
@@ -139,7 +147,10 @@ async function tell(app: HerokuApp, dyno: string, onLine: (line: string) => void
 async function envelopeOf(app: HerokuApp, dyno: string, mark: string): Promise<AppOutcome> {
   const deadline = Date.now() + LATE_MS
   for (;;) {
-    const outcome = await readEnvelope(app, mark, dyno)
+    const outcome = await readEnvelope(app, mark, dyno).catch((error: unknown) => {
+      app.parts.output.debug(`heroku: the log cannot be read: ${String(error)}`)
+      return undefined
+    })
     if (outcome) return outcome
     if (Date.now() > deadline) throw endNotSeen(app, dyno)
     await sleep(PAUSE_MS)

@@ -6,11 +6,12 @@ import type { AppCommand } from '../backend.js'
  * they say on standard error, then their code. A dyno's end is believed only with the last mark, for a connection that
  * is lost looks like one that is closed. Needs `sh` and coreutils.
  */
-const SCRIPT = `m=$1; shift; e=/tmp/$m; umask 077
-echo "$m start"
-{ INPUT "$@"; r=$?; } 2>"$e"
-printf "\\n%s error\\n" "$m"; cat "$e"; rm -f "$e"
-printf "\\n%s end %s\\n" "$m" "$r"`
+const SCRIPT = [
+  'm=$1; shift; e=/tmp/$m; umask 077; echo "$m start"',
+  '{ INPUT "$@"; r=$?; } 2>"$e"',
+  'printf "\\n%s error\\n" "$m"; cat "$e"; rm -f "$e"',
+  'printf "\\n%s end %s\\n" "$m" "$r"',
+].join('; ')
 
 /** The client turns bytes that are no UTF-8 into others, and how a dyno sees the end of input is not known. */
 const INPUT = 'sed -n "/^$m eof\\$/q;p" | base64 -d |'

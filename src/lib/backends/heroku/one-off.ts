@@ -6,7 +6,7 @@ import { printableLine, shellLine } from '../../text.js'
 import type { AppCommand, AppOutcome, Excuse, OneOff } from '../backend.js'
 import { randomNonce } from '../nonce.js'
 import type { Dyno, HerokuApp } from './app.js'
-import { runDetached } from './detached.js'
+import { runDetached, untilDetachedOver } from './detached.js'
 import { type Framed, framedCommand, framedInput, oneWord, ownLines, readFramed, withVariables } from './framed.js'
 import { noClient } from './login.js'
 import { notStarted } from './not-started.js'
@@ -38,12 +38,15 @@ export class HerokuOneOff implements OneOff {
 
   async run(command: AppCommand): Promise<AppOutcome> {
     if (command.longKey !== undefined) {
-      const file = join(this.#folder, `one-off-${command.longKey.replace(/[^\w.-]/g, '_')}`)
-      return runDetached(this.#app, command, { file, byHand: this.byHand(command) })
+      return runDetached(this.#app, command, { file: this.#markFile(command.longKey), byHand: this.byHand(command) })
     }
     if (command.ofRelease && command.effect === 'read')
       return this.#memory.recall(command, () => this.#attached(command))
     return this.#attached(command)
+  }
+
+  untilOver(longKey: string): Promise<void> {
+    return untilDetachedOver(this.#app, this.#markFile(longKey))
   }
 
   async interactive(command: AppCommand): Promise<number> {
@@ -54,6 +57,10 @@ export class HerokuOneOff implements OneOff {
 
   byHand(command: AppCommand): string {
     return this.#app.byHand(['run', '--', oneWord(command)])
+  }
+
+  #markFile(longKey: string): string {
+    return join(this.#folder, `one-off-${longKey.replace(/[^\w.-]/g, '_')}`)
   }
 
   async #attached(command: AppCommand): Promise<AppOutcome> {
@@ -73,7 +80,7 @@ export class HerokuOneOff implements OneOff {
 
   /** A request that was sent twice by the client has made two dynos, of which it attends to one. Returns whether. */
   async #stopLeft(mark: string): Promise<boolean> {
-    const left = await this.#marked(mark)
+    const left = await this.#marked(mark).catch(() => [])
     for (const dyno of left) {
       this.#app.parts.output.debug(`heroku: stopping ${dyno.name}, which nobody attends to`)
       await this.#stop(dyno)
@@ -84,7 +91,7 @@ export class HerokuOneOff implements OneOff {
   async #lost(command: AppCommand, mark: string, outcome: Outcome, framed: Framed): Promise<never> {
     const what = shellLine(command.argv.slice(0, 3))
     const complaint = complaintOf(outcome)
-    if (!framed.started && (await this.#marked(mark)).length === 0 && isRefusal(complaint)) {
+    if (!framed.started && REFUSED.test(outcome.stderr) && (await this.#isGone(mark))) {
       throw await notStarted(this.#app, what, complaint)
     }
     await this.#untilGone(mark)
@@ -94,19 +101,22 @@ export class HerokuOneOff implements OneOff {
   /** Whatever it did is settled only when it runs no more. */
   async #untilGone(mark: string): Promise<void> {
     const deadline = Date.now() + ENDING_MS
-    for (;;) {
-      const left = await this.#marked(mark)
-      if (left.length === 0) return
-      if (Date.now() > deadline) {
-        for (const dyno of left) await this.#stop(dyno)
-        return
-      }
+    while (!(await this.#isGone(mark))) {
+      if (Date.now() > deadline) return void (await this.#stopLeft(mark))
       await sleep(PAUSE_MS)
     }
   }
 
+  /** Where the list cannot be read it may be there still. */
+  async #isGone(mark: string): Promise<boolean> {
+    return this.#marked(mark).then(
+      left => left.length === 0,
+      () => false,
+    )
+  }
+
   async #marked(mark: string): Promise<Dyno[]> {
-    const dynos = await this.#app.dynos().catch(() => [])
+    const dynos = await this.#app.dynos()
     return dynos.filter(({ command, state }) => command.includes(mark) && state !== 'down' && state !== 'complete')
   }
 
@@ -129,6 +139,10 @@ export function runInvocation(app: string, command: AppCommand, mark: string): I
   }
 }
 
+/** What the client says when the platform has made no dyno; after anything else there may be one. */
+const REFUSED =
+  /Error ID: |HTTP Error \d+ for |Missing required flag|Nonexistent flag|not logged in|HEROKU_API_KEY is invalid|Invalid credentials/
+
 function explainMissing(error: unknown): never {
   throw programIsMissing(error) ? noClient() : error
 }
@@ -139,11 +153,6 @@ export function complaintOf({ stderr }: Outcome): string {
   const told = lines.filter(line => line !== '' && !/^(Running .*|Warning:.*|Error ID:.*)$/.test(line))
   const error = told.find(line => line.startsWith('Error:')) ?? told[0] ?? 'It gave no reason.'
   return printableLine(error.replace(/^Error: /, '')).slice(0, 400)
-}
-
-/** What the client says when the platform took no request at all, told from a connection that broke. */
-function isRefusal(complaint: string): boolean {
-  return !/exit code|ECONNRESET|EPIPE|socket hang up|ETIMEDOUT|Process exited/i.test(complaint)
 }
 
 function ranTwice(command: AppCommand): OutcomeUnknownError {

@@ -159,7 +159,7 @@ async function verify(context: StepContext, phase: Phase, said: string): Promise
 
 /** The end was not seen: what still runs is followed to its end, then the database tells. */
 async function settleMigrations(context: StepContext, phase: Phase): Promise<Settled> {
-  await waitForLostRun(context)
+  await context.toolbox.app.oneOff().untilOver(longKey(context))
   await context.note('ended', 'yes')
   await context.note('applied', (await appliedSinceStart(context)).join(' '))
   return (await pendingOf(context.toolbox, phase)).length === 0 ? 'done' : 'not done'
@@ -171,7 +171,8 @@ async function settleMigrations(context: StepContext, phase: Phase): Promise<Set
  */
 async function findUnchanged(context: StepContext): Promise<void> {
   if (context.noted('planned') === undefined) return
-  if (context.noted('ended') !== 'yes') await waitForLostRun(context)
+  // A killed run may have left its migrations under way.
+  if (context.noted('ended') !== 'yes') await context.toolbox.app.oneOff().untilOver(longKey(context))
   const applied = await appliedSinceStart(context)
   if (applied.length === 0) return
   throw new RefusedError({
@@ -183,14 +184,6 @@ async function findUnchanged(context: StepContext): Promise<void> {
 /** A whole upgrade has hundreds: then the first and the last tell enough. */
 function named(ids: readonly string[]): string {
   return ids.length > 5 ? `${ids[0]} to ${ids.at(-1)}` : ids.join(', ')
-}
-
-/**
- * A killed run may have left its migrations under way: whatever carries the key is followed to its end. Where nothing
- * does, a command without effect is run in its place.
- */
-async function waitForLostRun(context: StepContext): Promise<void> {
-  await context.toolbox.app.oneOff().run({ argv: ['true'], effect: 'write', longKey: longKey(context) })
 }
 
 async function appliedSinceStart(context: StepContext): Promise<string[]> {

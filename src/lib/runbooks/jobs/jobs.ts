@@ -1,5 +1,6 @@
 import { UsageError } from '../../errors.js'
 import { scheduledJob } from '../../mastodon/catalogue.js'
+import { queuesOf } from '../../mastodon/queues.js'
 import { clearQueue, type Queue, queues, type RubyByHand, retryAll } from '../../redis/sidekiq.js'
 import type { Consent, Runbook, Step } from '../../runbook/step.js'
 import { plural } from '../../text.js'
@@ -83,6 +84,7 @@ function clearStep(queue: string): Step {
     atomic: true,
     repeatable: true,
     irreversible: 'the jobs are lost',
+    needed: async ({ toolbox }) => (await jobsIn(toolbox, queue)) > 0 || 'no job is in it',
     run: async ({ toolbox, note }) =>
       note('dropped', String(await clearQueue(await toolbox.redis(), queue, rubyByHand(toolbox)))),
   }
@@ -95,12 +97,20 @@ function rubyByHand({ backend }: Toolbox): RubyByHand | undefined {
 }
 
 async function clearConsent(toolbox: Toolbox, queue: string): Promise<Consent> {
+  const jobs = await jobsIn(toolbox, queue)
+  if (jobs === 0) return { kind: 'none' }
+  const loss = LOSSES.get(queue) ?? ''
+  const question = `${plural(jobs, 'job')} in the queue ${queue} will be thrown away.${loss} Go on?`
+  return { kind: 'yes', question }
+}
+
+/** A queue that Mastodon has is there only once a job was put into it. @throws UsageError for any other that is not. */
+async function jobsIn(toolbox: Toolbox, queue: string): Promise<number> {
   const known = await queues(await toolbox.redis())
   const found = known.find(({ name }) => name === queue)
-  if (found === undefined) throw unknownQueue(queue, known)
-  const loss = LOSSES.get(queue) ?? ''
-  const question = `${plural(found.size, 'job')} in the queue ${queue} will be thrown away.${loss} Go on?`
-  return { kind: 'yes', question }
+  if (found !== undefined) return found.size
+  if (queuesOf(await toolbox.app.version()).some(({ name }) => name === queue)) return 0
+  throw unknownQueue(queue, known)
 }
 
 function unknownQueue(queue: string, known: readonly Queue[]): UsageError {

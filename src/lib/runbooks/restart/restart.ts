@@ -1,5 +1,5 @@
 import { type AppProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
-import { RefusedError } from '../../errors.js'
+import { NotUndoneError, RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
 import type { Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -40,6 +40,8 @@ function restartStep(roles: readonly Role[]): Step {
     title: `Restart ${roles.join(', ')}`,
     effect: 'write',
     repeatable: true,
+    // One role is restarted by one request, which is refused or carried out.
+    atomic: roles.length === 1,
     run: context => restartRoles(context, roles),
     settle: context => settle(context, roles),
   }
@@ -65,7 +67,7 @@ async function restartRoles(context: StepContext, roles: readonly Role[]): Promi
   if (!context.dryRun) await noteRestarted(context, roles)
 }
 
-/** @throws RefusedError when a process was not started anew, or is not well. */
+/** @throws RefusedError when a process was not started anew; NotUndoneError when it is not well. */
 async function noteRestarted(context: StepContext, roles: readonly Role[]): Promise<void> {
   const after = await ofRoles(context, roles)
   const former = formerly(context)
@@ -97,7 +99,7 @@ function identityOf({ id, startedAt }: AppProcess): Identity {
   return { id, startedAt: startedAt?.toISOString() ?? '' }
 }
 
-/** Returns the process. @throws RefusedError when it was not started anew, or is not well. */
+/** Returns the process. @throws RefusedError when it was not started anew; NotUndoneError when it is not well. */
 function verified(process: AppProcess, former: readonly Identity[]): RestartedProcess {
   const { name, role, state, health } = process
   if (state !== 'running' || health === 'unhealthy') throw unwell(process)
@@ -110,8 +112,8 @@ function isAmong(process: AppProcess, former: readonly Identity[]): boolean {
   return former.some(before => before.id === id && before.startedAt === startedAt)
 }
 
-function unwell({ name, role, state, health }: AppProcess): RefusedError {
-  return new RefusedError({
+function unwell({ name, role, state, health }: AppProcess): NotUndoneError {
+  return new NotUndoneError({
     code: 'process-unwell',
     message: `${name} is ${state === 'running' ? health : state} after its restart.`,
     next: `mstdn-ops logs --role ${role} -n 50`,

@@ -102,7 +102,7 @@ describe('a detached one-off', () => {
   test('hands over texts and code in lines that a log does not change', () => {
     const script = 'printf "\\n\\n  out é😀\\n"; printf "err" >&2; exit 3'
     const lines = told(['sh', '-c', script])
-    expect(lines).toContain("  out é😀")
+    expect(lines).toContain('  out é😀')
     expect(envelope(lines)).toEqual({ stdout: '\n\n  out é😀\n', stderr: 'err', exitCode: 3, planned: false })
     expect(envelope([...lines].reverse()), 'in any order').toEqual(envelope(lines))
   })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { lifeOf } from '../../src/lib/backends/backend.js'
 import { facetOf } from './subject.js'
 import type { Now } from './suite.js'
 
@@ -62,7 +63,7 @@ export function configContract(now: Now): void {
   test('a write starts the processes anew by itself where that is said, and leaves them alone elsewhere', {
     timeout: 60_000,
   }, async () => {
-    const starts = async () => ((await now().backend.processes?.list()) ?? []).map(one => one.startedAt?.getTime() ?? 0)
+    const starts = async () => ((await now().backend.processes?.list()) ?? []).map(lifeOf)
     const before = await starts()
     await config().write({ CONTRACT_0: 'anew' })
     if (!config().appliesAtOnce) return expect(await starts()).toEqual(before)

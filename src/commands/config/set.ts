@@ -68,7 +68,7 @@ this machine could read it. A name or secret that data depends on is changed onl
       none: `${key} stood so already in ${where}`,
     }
     const force = inForce ? ', and in force.' : `.\n${NOT_IN_FORCE}`
-    const copy = keptAt === null ? '' : `\nThe former configuration is kept in ${keptAt} (readable by its owner only).`
+    const copy = keptAt === null ? '' : `\nThe former configuration is kept in ${keptAt}.`
     return `${what[change]}${force}${copy}`
   }
 }

@@ -30,8 +30,7 @@ domain: browsers and apps that subscribed with them would get no notifications u
       lines.push(
         `${plural(broken, 'push subscription')} made with the former keys no longer ${broken === 1 ? 'works' : 'work'}.`,
       )
-    if (keptAt !== null)
-      lines.push(`The former configuration, with the former keys, is kept in ${keptAt} (readable by its owner only).`)
+    if (keptAt !== null) lines.push(`The former configuration, with the former keys, is kept in ${keptAt}.`)
     return lines.join('\n')
   }
 }

@@ -110,9 +110,16 @@ export interface AppProcess {
   state: 'running' | 'stopped' | 'restarting'
   health: 'healthy' | 'unhealthy' | 'starting' | 'none'
   startedAt: Date | undefined
+  /** Another text after each start; where it is absent, the time of the start tells (a platform may tell seconds only). */
+  life?: string
   /** The command that tests its health, where there is one. */
   healthCommand?: string
   image?: string
+}
+
+/** Returns a text that is another one once the process was started anew. */
+export function lifeOf({ id, life, startedAt }: AppProcess): string {
+  return `${id} ${life ?? startedAt?.toISOString() ?? ''}`
 }
 
 export interface Processes {

@@ -171,6 +171,16 @@ describe('accounts:make-admin', () => {
   })
 })
 
+describe('accounts:reset-password', () => {
+  test('a start that is sent twice is not believed: which password counts is not known, 8', async () => {
+    expect(await ops('accounts:reset-password', 'alice')).toMatchObject({ exitCode: 0 })
+    app.inject({ kind: 'reset-after', method: 'POST', path: /\/dynos$/ })
+    const { exitCode, stderr } = await ops('accounts:reset-password', 'alice')
+    expect(exitCode, stderr).toBe(8)
+    await expectOver()
+  })
+})
+
 describe('db:migrate', () => {
   beforeEach(() => app.psql(TAKE_BACK))
   const applied = async () => (await app.psql('SELECT version FROM applied_log ORDER BY 1')).split('\n').filter(Boolean)

@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { writeSynced } from '../../atomic-file.js'
 import { UsageError } from '../../errors.js'
 import type { Config, ConfigChanges } from '../backend.js'
+import { readText, records, toRecord } from '../json.js'
 import type { HerokuApp } from './app.js'
+
+/** Which release holds the former values of which variables. */
+interface Kept {
+  release: string
+  names: string[]
+}
 
 /** The config vars, written through the Platform API: the CLI would take values as arguments, and print them. */
 export class HerokuConfig implements Config {
@@ -11,11 +18,11 @@ export class HerokuConfig implements Config {
   /** Each change makes a release, for which the platform starts all dynos anew. */
   readonly appliesAtOnce = true
   readonly #app: HerokuApp
-  readonly #keptFolder: string
+  readonly #folder: string
 
-  constructor(app: HerokuApp, keptFolder: string) {
+  constructor(app: HerokuApp, folder: string) {
     this.#app = app
-    this.#keptFolder = keptFolder
+    this.#folder = folder
     this.where = `the config vars of ${app.name}`
   }
 
@@ -46,24 +53,26 @@ export class HerokuConfig implements Config {
     await this.#app.api.change(change, () => this.#holds(changes)).finally(() => this.#app.forgetConfig())
   }
 
-  /** In the state folder, readable by its owner only: the platform keeps no former values but in whole releases. */
+  /** The platform keeps the config vars of every release; which one it was is noted in the state folder. */
   async keep(key: string, names: readonly string[]): Promise<string> {
-    const file = this.#file(key)
-    if (this.#app.api.dryRun || (await this.#kept(key)) !== undefined) return file
-    const stored = await this.stored()
-    const former = Object.fromEntries(names.map(name => [name, stored.get(name) ?? null]))
-    await mkdir(this.#keptFolder, { recursive: true, mode: 0o700 })
-    // By way of a second name: a half-written copy must never count as the kept state.
-    await writeSynced(`${file}.part`, JSON.stringify(former, null, 2))
-    await rename(`${file}.part`, file)
-    return file
+    const kept = (await this.#kept(key)) ?? { release: await this.#currentRelease(), names: [...names] }
+    if (!this.#app.api.dryRun) {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      // By way of a second name: a half-written note must never count.
+      await writeSynced(`${this.#file(key)}.part`, JSON.stringify(kept))
+      await rename(`${this.#file(key)}.part`, this.#file(key))
+    }
+    return `release ${kept.release} of ${this.#app.name} (${this.#app.byHand(['releases:info', kept.release, '--shell'])})`
   }
 
   async putBack(key: string): Promise<void> {
-    const former = await this.#kept(key)
-    if (former === undefined) return
+    const kept = await this.#kept(key)
+    if (kept === undefined) return
+    const path = this.#app.path(`/releases/${encodeURIComponent(kept.release.slice(1))}/config-vars`)
+    const former = toRecord(await this.#app.api.read(path))
     const stored = await this.stored()
-    const changed = Object.entries(former).filter(([name, value]) => (stored.get(name) ?? null) !== value)
+    const values = kept.names.map(name => [name, name in former ? readText(former[name]) : null] as const)
+    const changed = values.filter(([name, value]) => (stored.get(name) ?? null) !== value)
     if (changed.length > 0) await this.write(Object.fromEntries(changed))
   }
 
@@ -77,9 +86,14 @@ export class HerokuConfig implements Config {
     return Object.entries(changes).every(([name, value]) => (stored.get(name) ?? null) === value)
   }
 
-  async #kept(key: string): Promise<ConfigChanges | undefined> {
+  async #currentRelease(): Promise<string> {
+    const [release] = records(await this.#app.api.read(this.#app.path('/releases'), 'version ..; order=desc,max=1'))
+    return `v${String(release?.version ?? '')}`
+  }
+
+  async #kept(key: string): Promise<Kept | undefined> {
     try {
-      return JSON.parse(await readFile(this.#file(key), 'utf8')) as ConfigChanges
+      return JSON.parse(await readFile(this.#file(key), 'utf8')) as Kept
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
@@ -87,7 +101,7 @@ export class HerokuConfig implements Config {
   }
 
   #file(key: string): string {
-    return join(this.#keptFolder, `config-${key.replace(/[^\w.-]/g, '_')}.json`)
+    return join(this.#folder, `config-${key.replace(/[^\w.-]/g, '_')}.json`)
   }
 
   #byHand(changes: ConfigChanges): string {

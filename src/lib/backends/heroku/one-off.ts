@@ -72,15 +72,19 @@ export class HerokuOneOff implements OneOff {
     if (outcome.planned) return outcome
     const framed = readFramed(outcome.stdout, mark)
     if (framed.exitCode === undefined) return this.#lost(command, mark, outcome, framed)
-    const second = await this.#stopLeft(mark)
+    const second = await this.#stopLeft(mark, dynoOf(outcome))
     if (second && command.once) throw ranTwice(command)
     const { stdout, stderr, exitCode } = framed
     return { stdout, stderr, exitCode, planned: false }
   }
 
-  /** A request that was sent twice by the client has made two dynos, of which it attends to one. Returns whether. */
-  async #stopLeft(mark: string): Promise<boolean> {
-    const left = await this.#marked(mark).catch(() => [])
+  /**
+   * A request that was sent twice by the client has made two dynos, of which it attends to one. Returns whether; its own
+   * may stand in the list for a moment after its end.
+   */
+  async #stopLeft(mark: string, own?: string): Promise<boolean> {
+    const marked = await this.#marked(mark).catch(() => [])
+    const left = marked.filter(({ name }) => name !== own)
     for (const dyno of left) {
       this.#app.parts.output.debug(`heroku: stopping ${dyno.name}, which nobody attends to`)
       await this.#stop(dyno)
@@ -153,6 +157,11 @@ export function complaintOf({ stderr }: Outcome): string {
   const told = lines.filter(line => line !== '' && !/^(Running .*|Warning:.*|Error ID:.*)$/.test(line))
   const error = told.find(line => line.startsWith('Error:')) ?? told[0] ?? 'It gave no reason.'
   return printableLine(error.replace(/^Error: /, '')).slice(0, 400)
+}
+
+/** Returns the name that the client tells: `Running … on app... up, run.1234`. */
+function dynoOf({ stderr }: Outcome): string | undefined {
+  return /\.\.\. up, (run\.\d+)/.exec(stderr)?.[1]
 }
 
 function ranTwice(command: AppCommand): OutcomeUnknownError {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AppProcess, Role } from '../../backends/backend.js'
+import { type AppProcess, lifeOf, type Role } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
 import type { StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
@@ -14,8 +14,8 @@ export async function processesNow(roles: readonly Role[], context: StepContext)
   return processes.map(lineOf).sort().join('\n')
 }
 
-function lineOf({ id, state, startedAt }: AppProcess): string {
-  return `${id} ${state} ${startedAt?.toISOString() ?? ''}`
+function lineOf(process: AppProcess): string {
+  return `${lifeOf(process)} ${process.state}`
 }
 
 /**
@@ -25,7 +25,7 @@ function lineOf({ id, state, startedAt }: AppProcess): string {
  */
 export async function untilAnew(roles: readonly Role[], context: StepContext, before: string): Promise<void> {
   const { clock } = context.toolbox
-  const former = before.split('\n').filter(line => line.includes(' running '))
+  const former = before.split('\n').filter(line => line.endsWith(' running'))
   const deadline = clock.now().getTime() + PATIENCE_MS
   for (;;) {
     const left = former.length - (await startedSince(roles, context, former))

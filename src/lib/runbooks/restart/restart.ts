@@ -1,4 +1,4 @@
-import { type AppProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
+import { type AppProcess, lifeOf, type Processes, ROLES, type Role } from '../../backends/backend.js'
 import { NotUndoneError, RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
 import type { Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
@@ -61,7 +61,7 @@ function processesOf(toolbox: Toolbox): Processes {
 
 async function restartRoles(context: StepContext, roles: readonly Role[]): Promise<void> {
   const processes = processesOf(context.toolbox)
-  const before = context.noted('before') ?? JSON.stringify((await processes.list()).map(identityOf))
+  const before = context.noted('before') ?? JSON.stringify((await processes.list()).map(lifeOf))
   await context.note('before', before)
   await processes.restart(roles)
   if (!context.dryRun) await noteRestarted(context, roles)
@@ -85,31 +85,20 @@ async function ofRoles(context: StepContext, roles: readonly Role[]): Promise<Ap
   return (await processesOf(context.toolbox).list()).filter(process => roles.includes(process.role))
 }
 
-function formerly(context: StepContext): Identity[] {
-  return JSON.parse(context.noted('before') ?? '[]') as Identity[]
-}
-
-interface Identity {
-  id: string
-  startedAt: string
-}
-
-/** A container that is recreated keeps its name, and starts at another time like one that is restarted. */
-function identityOf({ id, startedAt }: AppProcess): Identity {
-  return { id, startedAt: startedAt?.toISOString() ?? '' }
+function formerly(context: StepContext): string[] {
+  return JSON.parse(context.noted('before') ?? '[]') as string[]
 }
 
 /** Returns the process. @throws RefusedError when it was not started anew; NotUndoneError when it is not well. */
-function verified(process: AppProcess, former: readonly Identity[]): RestartedProcess {
+function verified(process: AppProcess, former: readonly string[]): RestartedProcess {
   const { name, role, state, health } = process
   if (state !== 'running' || health === 'unhealthy') throw unwell(process)
   if (isAmong(process, former)) throw untouched(name)
   return { name, role, health }
 }
 
-function isAmong(process: AppProcess, former: readonly Identity[]): boolean {
-  const { id, startedAt } = identityOf(process)
-  return former.some(before => before.id === id && before.startedAt === startedAt)
+function isAmong(process: AppProcess, former: readonly string[]): boolean {
+  return former.includes(lifeOf(process))
 }
 
 function unwell({ name, role, state, health }: AppProcess): NotUndoneError {

@@ -15,7 +15,8 @@ const env = { ...app.env, HEROKU_APP: app.app, XDG_STATE_HOME: state, XDG_CACHE_
 
 interface Contest {
   words: readonly string[]
-  stdin?: string
+  /** Another input each time, so that there is something to change. */
+  stdin?: () => string
   /** What an operator would type to learn or do the same. */
   byHand: readonly (readonly string[])[]
   /** Puts back what the command needs again. */
@@ -27,11 +28,16 @@ const contests: readonly Contest[] = [
   { words: ['status'], byHand: [['ps'], ['pg:info'], ['releases', '-n', '1']] },
   { words: ['logs', '-n', '20'], byHand: [['logs', '-n', '20']] },
   { words: ['config:get', 'LOCAL_DOMAIN'], byHand: [['config:get', 'LOCAL_DOMAIN']] },
-  { words: ['config:set', 'SMTP_LOGIN'], stdin: 'name\n', byHand: [['config:set', 'SMTP_LOGIN=name']] },
+  {
+    words: ['config:set', 'SMTP_LOGIN'],
+    stdin: () => `name ${Date.now()}\n`,
+    byHand: [['config:set', 'SMTP_LOGIN=name']],
+  },
   { words: ['restart', '--role', 'sidekiq'], byHand: [['ps:restart', '--process-type', 'worker']] },
   {
     words: ['accounts:disable-2fa', 'alice'],
     byHand: [['run', '--exit-code', '--', 'tootctl accounts modify alice --disable-2fa']],
+    prepare: () => app.psql("UPDATE users SET otp_required_for_login = true WHERE email LIKE 'alice@%'"),
   },
   {
     words: ['accounts:make-admin', 'bob'],
@@ -70,7 +76,7 @@ async function byHandOnce({ byHand, prepare }: Contest): Promise<number> {
 async function oursOnce(contest: Contest): Promise<{ ms: number; calls: number; requests: number }> {
   await contest.prepare?.()
   const [calls, requests] = [(await app.cliCalls()).length, app.requests.length]
-  const ms = await milliseconds(process.execPath, [bin, ...contest.words], contest.stdin)
+  const ms = await milliseconds(process.execPath, [bin, ...contest.words], contest.stdin?.())
   return { ms, calls: (await app.cliCalls()).length - calls, requests: app.requests.length - requests }
 }
 

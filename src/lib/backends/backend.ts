@@ -195,15 +195,17 @@ export interface Config {
   forget(key: string): Promise<void>
 }
 
+export interface LogRequest {
+  roles: readonly Role[]
+  lines: number
+  follow: boolean
+  signal?: AbortSignal
+  onLine: (line: string, source: string) => void
+}
+
 export interface Logs {
   /** Sends lines to `onLine` until the end, or until `signal` when following. */
-  read(options: {
-    roles: readonly Role[]
-    lines: number
-    follow: boolean
-    signal?: AbortSignal
-    onLine: (line: string, source: string) => void
-  }): Promise<void>
+  read(request: LogRequest): Promise<void>
 }
 
 export interface Files {

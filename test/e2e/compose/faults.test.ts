@@ -5,9 +5,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Boundary } from '../../../src/lib/runbook/run.js'
+import { LOG_APPLIED, PENDING, TAKE_BACK } from '../pending-migrations.js'
 import { people, type Stack, startStack } from './bed/bed.js'
 import { must } from './bed/process.js'
 import { BrokenRun, EnvFile } from './broken-run.js'
+
+const [FIRST, SECOND] = PENDING
 
 const FULL = process.env.MSTDN_TEST_FULL === '1'
 const BOUNDARIES: readonly Boundary[] = ['before', 'started', 'acted', 'after']
@@ -15,20 +18,6 @@ const BOUNDARIES: readonly Boundary[] = ['before', 'started', 'acted', 'after']
 const SOME: readonly Boundary[] = FULL ? BOUNDARIES : ['started', 'acted']
 /** Half a minute on a quiet machine is much more than any of this takes; a test machine is not always quiet. */
 const PATIENCE = 120_000
-
-/** The newest two migrations of 4.5.3, which are taken back before each test. */
-const PENDING = ['20250924170259', '20251023210145'] as const
-const [FIRST, SECOND] = PENDING
-const TAKE_BACK = `BEGIN;
-DELETE FROM schema_migrations WHERE version IN ('${FIRST}', '${SECOND}');
-DROP TABLE IF EXISTS username_blocks;
-ALTER TABLE accounts DROP COLUMN IF EXISTS id_scheme, DROP COLUMN IF EXISTS following_url;
-TRUNCATE applied_log;
-COMMIT`
-const LOG_APPLIED = `CREATE TABLE applied_log (version varchar);
-CREATE FUNCTION log_applied() RETURNS trigger LANGUAGE plpgsql AS
-  'BEGIN INSERT INTO applied_log VALUES (NEW.version); RETURN NEW; END';
-CREATE TRIGGER log_applied AFTER INSERT ON schema_migrations FOR EACH ROW EXECUTE FUNCTION log_applied()`
 
 const REPLACE = ['keys:vapid', '--replace', '--confirm', 'mastodon.example']
 

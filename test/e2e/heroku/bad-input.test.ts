@@ -135,6 +135,24 @@ describe('what the app has not got', () => {
   })
 })
 
+describe('a pooler before the database', () => {
+  test('is named where it is in the way, and reading works', async () => {
+    const pooled = await startHerokuApp({ version: '4.5.3', redis: false, pooler: true })
+    const env = { ...pooled.env, HEROKU_APP: pooled.app }
+    try {
+      expect(await cli(['rows'], { env })).toMatchObject({ exitCode: 0 })
+      const doctor = await cli(['doctor'], { env, timeoutMs: 120_000 })
+      expect(doctor.stdout).toMatch(/pooler stands before PostgreSQL/)
+      expect(await cli(['accounts:disable-2fa', 'alice'], { env })).toMatchObject({ exitCode: 0 })
+      expect(await cli(['db:migrate'], { env }), 'nothing is pending').toMatchObject({ exitCode: 0 })
+      await pooled.psql('DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)')
+      refused(await cli(['db:migrate'], { env }), 3, /do not work through the pooler/, /DATABASE_URL/)
+    } finally {
+      await pooled.stop()
+    }
+  }, 180_000)
+})
+
 describe('certificates', () => {
   test('a server with a self-signed one is not trusted unless that is asked for', async () => {
     refused(await ops(['rows'], { NODE_EXTRA_CA_CERTS: '' }), 3, /self.signed|certificate/i)

@@ -2,25 +2,12 @@ import { rmSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type CliResult, cli } from '../../support/cli.js'
 import { stateFolder } from '../../support/state.js'
+import { LOG_APPLIED, PENDING, TAKE_BACK } from '../pending-migrations.js'
 import { type Fault, type HerokuApp, people, startHerokuApp } from './bed.js'
 
 vi.setConfig({ testTimeout: 180_000 })
 
 const VERSION = '4.5.3'
-/** The newest two migrations of 4.5.3, which are taken back before each test. */
-const PENDING = ['20250924170259', '20251023210145'] as const
-const TAKE_BACK = `BEGIN;
-DELETE FROM schema_migrations WHERE version IN ('${PENDING.join("', '")}');
-DROP TABLE IF EXISTS username_blocks;
-ALTER TABLE accounts DROP COLUMN IF EXISTS id_scheme, DROP COLUMN IF EXISTS following_url;
-TRUNCATE applied_log;
-COMMIT`
-const LOG_APPLIED = `CREATE TABLE applied_log (version varchar);
-GRANT ALL ON applied_log TO PUBLIC;
-CREATE FUNCTION log_applied() RETURNS trigger LANGUAGE plpgsql AS
-  'BEGIN INSERT INTO applied_log VALUES (NEW.version); RETURN NEW; END';
-CREATE TRIGGER log_applied AFTER INSERT ON schema_migrations FOR EACH ROW EXECUTE FUNCTION log_applied()`
-
 let app: HerokuApp
 let state: string
 let cache: string
@@ -119,6 +106,8 @@ describe('run', () => {
     ['unprocessable', 'Cannot run more than 1 Free size dynos.'],
     ['server-error', undefined],
     ['not-found', undefined],
+    ['unauthorized', undefined],
+    ['rate-limit', undefined],
     ['html', undefined],
   ] as const)('%s on the start of the dyno: it ran nowhere, 3', async (kind, message) => {
     const before = app.runs.length
@@ -127,6 +116,18 @@ describe('run', () => {
     expect(exitCode, stderr).toBe(3)
     if (message) expect(stderr).toContain(message)
     expect(app.runs.length).toBe(before)
+  })
+
+  test('a slow start is waited for', async () => {
+    app.inject({ kind: 'slow', method: 'POST', path: /\/dynos$/, milliseconds: 2_000 })
+    expect(await run('echo late')).toMatchObject({ exitCode: 0, stdout: 'late\n' })
+  })
+
+  test('an answer to the start that breaks off: the dyno may run, 8, and nothing is left running', async () => {
+    app.inject({ kind: 'truncated', method: 'POST', path: /\/dynos$/ })
+    const { exitCode, stderr } = await run('sleep 2; echo out')
+    expect(exitCode, stderr).toBe(8)
+    await expectOver()
   })
 
   test('a client that sends its request twice runs it once, and leaves no dyno behind', async () => {
@@ -145,7 +146,7 @@ describe('accounts:make-admin', () => {
     ['split-marker', {}, 0, 't'],
     ['drop-at-once', {}, 4, 'f'],
     ['killed', { milliseconds: 1 }, 4, 'f'],
-  ] as const)('%s: looked at, it is what the database says (exit %#)', async (kind, more, code, admin) => {
+  ] as const)('%s: looked at, it is what the database says', async (kind, more, code, admin) => {
     app.inject({ kind, command: /modify/, ...more } as Fault)
     const { exitCode, stderr } = await ops('accounts:make-admin', 'bob')
     expect(exitCode, stderr).toBe(code)
@@ -162,6 +163,13 @@ describe('accounts:make-admin', () => {
       await expectOver()
     },
   )
+
+  test('an answer to the start that breaks off: the dyno is waited for, and the database tells', async () => {
+    app.inject({ kind: 'truncated', method: 'POST', path: /\/dynos$/ })
+    expect(await ops('accounts:make-admin', 'bob')).toMatchObject({ exitCode: 0 })
+    expect(await isAdmin()).toBe('t')
+    await expectOver()
+  })
 
   test('a start that is sent twice changes it once', async () => {
     app.inject({ kind: 'reset-after', method: 'POST', path: /\/dynos$/ })

@@ -1,16 +1,8 @@
 import type { Channel } from '../../runner.js'
-import type { Logs, Role } from '../backend.js'
+import type { LogRequest, Logs } from '../backend.js'
 import type { Container } from './containers.js'
 import { eachLine } from './follow.js'
 import type { Stack } from './stack.js'
-
-interface LogRequest {
-  roles: readonly Role[]
-  lines: number
-  follow: boolean
-  signal?: AbortSignal
-  onLine: (line: string, source: string) => void
-}
 
 interface TimedLine {
   time: string

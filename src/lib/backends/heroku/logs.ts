@@ -1,14 +1,6 @@
-import type { Logs, Role } from '../backend.js'
+import type { LogRequest, Logs } from '../backend.js'
 import type { HerokuApp } from './app.js'
 import { type LogLine, logLines } from './log-session.js'
-
-interface LogRequest {
-  roles: readonly Role[]
-  lines: number
-  follow: boolean
-  signal?: AbortSignal
-  onLine: (line: string, source: string) => void
-}
 
 /** By log sessions of the Platform API, a session for each process type. */
 export class HerokuLogs implements Logs {

@@ -32,7 +32,9 @@ export const migrate: Runbook<MigrateOptions, MigrateResult> = {
   name: 'db:migrate',
   check: async (toolbox, { phase }) => {
     await toolbox.app.command('db.migrate', { phase })
-    refuseEarlyPost(phase, await pendingOf(toolbox, 'all'))
+    const pending = await pendingOf(toolbox, 'all')
+    refuseEarlyPost(phase, pending)
+    if (pending.length > 0) await refusePooler(toolbox)
     if (await isBeforeForeignKeys(toolbox)) await toolbox.app.command('db.preparePreForeignKeys', {})
   },
   consent: toolbox => consentOf(toolbox),
@@ -55,6 +57,18 @@ function refuseEarlyPost(phase: Phase, pending: readonly Migration[]): void {
     message: `${plural(early, 'migration')} must run before the post-deployment migrations.`,
     cause: 'The old release may still need what the post-deployment migrations remove.',
     next: 'mstdn-ops db:migrate --phase pre, restart the new release, then --phase post; or --phase all at once',
+  })
+}
+
+/** Rails locks the database for the length of a migration by its session, which a pooler gives to others (all versions). */
+async function refusePooler(toolbox: Toolbox): Promise<void> {
+  const database = await toolbox.database()
+  if (!database.pooled) return
+  throw new RefusedError({
+    code: 'pooler-in-the-way',
+    message: `Migrations do not work through the pooler that stands before ${database.where}.`,
+    cause: 'Each statement may reach another session, so that neither the lock nor what a migration sets holds.',
+    next: 'Let the app’s DATABASE_URL (or DB_HOST and DB_PORT) lead to PostgreSQL itself, migrate, and put it back.',
   })
 }
 

@@ -2,7 +2,7 @@
 // Runs the stages of the suite and closes with one line: N passed, N failed.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -26,9 +26,12 @@ const checks = [
     args: [join(root, 'scripts/reference.js'), '--check'],
   },
 ]
+// Most of an end-to-end test is waiting for containers, so that one file more than there are processors pays.
 const suites = [
   { name: 'unit and contract', args: NODE_ONLY },
-  ...(quick ? [] : [{ name: 'servers and end to end', args: [...SERVERS, '--maxWorkers=2'] }]),
+  ...(quick
+    ? []
+    : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${availableParallelism() + 1}`] }]),
 ]
 
 function run(command, args) {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { cli } from '../support/cli.js'
-import { builtCommands, COMMAND_LINES, withFlags } from '../support/command-lines.js'
+import { builtCommands, COMMAND_LINES, type CommandLine, withFlags } from '../support/command-lines.js'
 import { sampleProcesses } from '../support/process-sampler.js'
 import { stateFolder, writtenDown } from '../support/state.js'
 
@@ -21,6 +21,8 @@ export interface CanaryOptions {
   plant(environment: Readonly<Record<string, string>>): Promise<Planted>
   /** Exit codes that count as having run where they differ from the command's own. */
   exits?: Readonly<Record<string, readonly number[]>>
+  /** What is called instead of a command's usual lines. */
+  lines?: Readonly<Record<string, readonly CommandLine[]>>
   /** How each command is called with the reduced counts. */
   flags?: readonly (readonly string[])[]
 }
@@ -30,7 +32,13 @@ const PAIRS = [['--dry-run'], ['--json']]
 const ALL = [...PAIRS, ['--dry-run', '--json'], []]
 
 /** Runs every command on an instance full of secrets, and looks for them wherever they must not be. */
-export function canaryTable({ names, plant, exits: otherExits = {}, flags: some = PAIRS }: CanaryOptions): void {
+export function canaryTable({
+  names,
+  plant,
+  exits: otherExits = {},
+  lines: otherLines = {},
+  flags: some = PAIRS,
+}: CanaryOptions): void {
   const each = process.env.MSTDN_TEST_FULL ? ALL : some
   vi.setConfig({ testTimeout: 180_000 })
   /** Stands in every planted secret, and in no other text of the machine. */
@@ -56,7 +64,7 @@ export function canaryTable({ names, plant, exits: otherExits = {}, flags: some 
   })
 
   describe.each(builtCommands().filter(id => COMMAND_LINES[id]))('%s', id => {
-    const lines = COMMAND_LINES[id] ?? []
+    const lines = otherLines[id] ?? COMMAND_LINES[id] ?? []
 
     it.each(lines.flatMap(line => each.map(flags => ({ ...line, flags }))))(
       '$words $flags shows, writes and passes on no secret',

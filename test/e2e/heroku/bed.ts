@@ -47,6 +47,8 @@ export interface HerokuOptions {
   readonly pooler?: boolean
   /** A database of somebody else's, to which DATABASE_URL leads; `psql` and the add-on's commands do not reach it. */
   readonly databaseUrl?: string
+  /** A folder of this machine that is the /tmp of every dyno, which is gone with it otherwise. */
+  readonly tmp?: string
   /** How many one-off dynos may run at a time (50). */
   readonly dynoLimit?: number
   /** More config variables. */
@@ -260,6 +262,7 @@ function placeOf({ id, options, labels, files }: Bed) {
   return {
     ...{ image: imageNames.app(options.version), labels, prefix: `mstdn-ops-bed-${id}-heroku` },
     ...{ files: [files.cert], env: { SSL_CERT_FILE: files.cert } },
+    ...(options.tmp === undefined ? {} : { tmp: options.tmp }),
   }
 }
 

@@ -7,8 +7,9 @@ canaryTable({
     ...['SECRET_KEY_BASE', 'SMTP_PASSWORD', 'VAPID_PRIVATE_KEY', 'AWS_SECRET_ACCESS_KEY', 'ES_PASS'],
     ...['DETERMINISTIC_KEY', 'KEY_DERIVATION_SALT', 'PRIMARY_KEY'].map(name => `ACTIVE_RECORD_ENCRYPTION_${name}`),
   ],
-  // Each write restarts the app: `--no-restart` is refused. Files and assets are refused too.
-  exits: { 'config:set': [3], cp: [3], 'assets:precompile': [3] },
+  // Files and assets are refused, and so is `--no-restart`, for each write restarts the app.
+  exits: { cp: [3], 'assets:precompile': [3] },
+  lines: { 'config:set': [{ words: ['SMTP_PASSWORD'], stdin: 'VALUE\n' }] },
   flags: [['--json']],
   plant: async config => {
     const app = await startHerokuApp({ version: '4.5.3', config })

@@ -36,7 +36,7 @@ function ops(...words: string[]): Promise<CliResult> {
   return cli(words, { env: { ...app.env, HEROKU_APP: app.app, XDG_STATE_HOME: state, XDG_CACHE_HOME: cache } })
 }
 
-/** How the newest run has ended, in the words of `runs`; it must not wait for anybody. */
+/** No run waits to be gone on with, and no one-off is left. */
 async function expectOver(): Promise<void> {
   expect((await ops('resume')).stderr + (await ops('resume')).stdout).toMatch(/nothing to resume|no unfinished/i)
   expect(app.dynos().filter(({ type }) => type === 'run')).toEqual([])
@@ -130,9 +130,13 @@ describe('run', () => {
     await expectOver()
   })
 
-  test('a client that sends its request twice runs it once, and leaves no dyno behind', async () => {
+  test('a client that sends its request twice: it is said that it was started twice, and no dyno is left', async () => {
+    const before = app.runs.length
     app.inject({ kind: 'reset-after', method: 'POST', path: /\/dynos$/ })
-    expect(await run('echo once')).toMatchObject({ exitCode: 0, stdout: 'once\n' })
+    const { exitCode, stderr } = await run('sleep 1')
+    expect(app.runs.length, 'it did start twice').toBe(before + 2)
+    expect(exitCode, stderr).toBe(8)
+    expect(stderr).toContain('was started twice')
     await expectOver()
   })
 })
@@ -231,7 +235,7 @@ describe('db:migrate', () => {
 })
 
 describe.each([
-  ['config:set', ['SMTP_LOGIN', '--value-of-the-test'], 'SMTP_LOGIN'],
+  ['config:set', ['SMTP_LOGIN'], 'SMTP_LOGIN'],
   ['keys:vapid', ['--replace', '--confirm', 'mastodon.example'], 'VAPID_PRIVATE_KEY'],
 ] as const)('%s', (command, words, variable) => {
   const change = () =>
@@ -261,6 +265,30 @@ describe.each([
     expect(app.config()[variable] !== before).toBe(code === 0)
     expect(sent('PATCH', /config-vars/)).toBe(patches + 1)
     await expectOver()
+  })
+})
+
+describe('what is looked at after a change', () => {
+  test.each([
+    ['restart', ['restart']],
+    ['config:set', ['config:set', 'SMTP_LOGIN']],
+    ['scale', ['scale', 'web=2']],
+  ] as const)('%s goes on although the API fails for a while', async (_name, words) => {
+    app.inject({ kind: 'html', method: 'GET', path: /\/dynos$/, times: 2 })
+    const { exitCode, stderr } = await cli(words, {
+      env: { ...app.env, HEROKU_APP: app.app, XDG_STATE_HOME: state, XDG_CACHE_HOME: cache },
+      stdin: `another ${Date.now()}\n`,
+    })
+    expect(exitCode, stderr).toBe(0)
+    await expectOver()
+  })
+
+  test('a process type of which none is wanted is left out of a restart', async () => {
+    expect(await ops('scale', 'worker=0')).toMatchObject({ exitCode: 0 })
+    expect(await ops('restart')).toMatchObject({ exitCode: 0 })
+    expect(app.formation()).toMatchObject({ worker: 0 })
+    expect((await ops('restart', '--role', 'sidekiq')).stderr).toMatch(/nothing to restart/)
+    expect(await ops('scale', 'worker=1', 'web=1')).toMatchObject({ exitCode: 0 })
   })
 })
 

@@ -95,7 +95,9 @@ export class ComposeProcesses implements Processes {
 
   async #untilHealthy(services: readonly string[]): Promise<void> {
     if (this.#stack.parts.runner.dryRun) return
-    await untilHealthy(this.#stack, services)
+    await untilHealthy(this.#stack, services).catch((error: unknown) => {
+      throw error instanceof RefusedError ? notSeen(error) : error
+    })
   }
 
   #upInvocation(services: readonly string[], containers: readonly Container[], anew: boolean): Invocation {
@@ -191,6 +193,16 @@ function scaleFlags(services: readonly string[], containers: readonly Container[
 /** Progress comes first; the reason stands at the end. */
 function lastLines(text: string): string {
   return text.trimEnd().split('\n').slice(-1).join('\n')
+}
+
+/** What was begun is no refusal any more. */
+function notSeen(error: RefusedError): NotUndoneError {
+  return new NotUndoneError({
+    code: 'health-not-seen',
+    message: 'Whether the containers are healthy could not be seen.',
+    cause: error.message,
+    next: 'mstdn-ops status',
+  })
 }
 
 function otherImage(container: Container, service: ServiceConfiguration): RefusedError {

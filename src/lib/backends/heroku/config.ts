@@ -30,7 +30,9 @@ export class HerokuConfig implements Config {
     return this.stored()
   }
 
+  /** Asked each time: others change them too. */
   async stored(): Promise<ReadonlyMap<string, string>> {
+    this.#app.forgetConfig()
     return this.#app.config()
   }
 
@@ -81,7 +83,6 @@ export class HerokuConfig implements Config {
   }
 
   async #holds(changes: ConfigChanges): Promise<boolean> {
-    this.#app.forgetConfig()
     const stored = await this.stored()
     return Object.entries(changes).every(([name, value]) => (stored.get(name) ?? null) === value)
   }

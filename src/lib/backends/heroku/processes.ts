@@ -1,8 +1,8 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeSynced } from '../../atomic-file.js'
-import { NotUndoneError } from '../../errors.js'
+import { messageOf, NotUndoneError, type OperatorError, RefusedError } from '../../errors.js'
 import { type AppProcess, type Formation, type Processes, type ProcessSize, ROLES, type Role } from '../backend.js'
 import type { Dyno, HerokuApp, ProcessType } from './app.js'
 
@@ -44,18 +44,24 @@ export class HerokuProcesses implements Processes {
   async restart(roles: readonly Role[]): Promise<void> {
     const types = (await this.#app.typesOf(roles)).filter(type => type.quantity > 0)
     const before = new Set((await this.#app.dynos()).map(dyno => dyno.id))
-    for (const { name } of types) {
-      const isRestarted = async () => (await this.#dynosOf([name])).some(dyno => !before.has(dyno.id))
-      const change = {
-        method: 'DELETE',
-        path: this.#app.path(`/formations/${encodeURIComponent(name)}`),
-        exact: `restart the ${name} dynos of ${this.#app.name}`,
-        byHand: this.#app.byHand(['ps:restart', '--process-type', name]),
-      } as const
-      await this.#app.api.change(change, isRestarted)
+    for (const [at, { name }] of types.entries()) {
+      await this.#restartType(name, before).catch((error: unknown) => {
+        throw at === 0 ? error : halfRestarted(error)
+      })
     }
     if (this.#app.api.dryRun) return
     await untilUp(this.#app, types, dyno => !before.has(dyno.id))
+  }
+
+  async #restartType(name: string, before: ReadonlySet<string>): Promise<void> {
+    const isRestarted = async () => (await this.#dynosOf([name])).some(dyno => !before.has(dyno.id))
+    const change = {
+      method: 'DELETE',
+      path: this.#app.path(`/formations/${encodeURIComponent(name)}`),
+      exact: `restart the ${name} dynos of ${this.#app.name}`,
+      byHand: this.#app.byHand(['ps:restart', '--process-type', name]),
+    } as const
+    await this.#app.api.change(change, isRestarted)
   }
 
   async stop(roles: readonly Role[]): Promise<void> {
@@ -65,13 +71,16 @@ export class HerokuProcesses implements Processes {
     await this.formation.scale(types.map(({ name }) => ({ name, quantity: 0 })))
   }
 
-  /** As many as there were before `stop`; one where that is not known. */
+  /** As many as `stop` has taken away; a type that stood at 0 by itself stays there. */
   async start(roles: readonly Role[]): Promise<void> {
     const former = await this.#remembered()
-    const types = (await this.#app.typesOf(roles)).filter(type => type.quantity === 0)
+    const types = (await this.#app.typesOf(roles)).filter(({ name, quantity }) => quantity === 0 && name in former)
     if (types.length === 0) return
-    await this.formation.scale(types.map(({ name }) => ({ name, quantity: former[name] ?? 1 })))
-    if (!this.#app.api.dryRun) await rm(this.#sizesFile, { force: true })
+    await this.formation.scale(types.map(({ name }) => ({ name, quantity: former[name] ?? 0 })))
+    if (this.#app.api.dryRun) return
+    const started = new Set(types.map(({ name }) => name))
+    const left = Object.entries(former).filter(([name]) => !started.has(name))
+    await (left.length > 0 ? this.#write(Object.fromEntries(left)) : rm(this.#sizesFile, { force: true }))
   }
 
   async #dynosOf(names: readonly string[]): Promise<Dyno[]> {
@@ -81,12 +90,21 @@ export class HerokuProcesses implements Processes {
   async #remember(types: readonly ProcessType[]): Promise<void> {
     if (this.#app.api.dryRun) return
     const sizes = Object.fromEntries(types.map(({ name, quantity }) => [name, quantity]))
+    await this.#write({ ...(await this.#remembered()), ...sizes })
+  }
+
+  async #write(sizes: Record<string, number>): Promise<void> {
     await mkdir(dirname(this.#sizesFile), { recursive: true, mode: 0o700 })
-    await writeSynced(this.#sizesFile, JSON.stringify({ ...(await this.#remembered()), ...sizes }))
+    await writeSynced(`${this.#sizesFile}.part`, JSON.stringify(sizes))
+    await rename(`${this.#sizesFile}.part`, this.#sizesFile)
   }
 
   async #remembered(): Promise<Record<string, number>> {
-    return readFile(this.#sizesFile, 'utf8').then(JSON.parse, () => ({}))
+    try {
+      return JSON.parse(await readFile(this.#sizesFile, 'utf8')) as Record<string, number>
+    } catch {
+      return {}
+    }
   }
 }
 
@@ -110,9 +128,10 @@ class HerokuFormation implements Formation {
       exact: `scale ${this.#app.name} to ${words.join(' ')}`,
       byHand: this.#app.byHand(['ps:scale', ...words]),
     } as const
+    const crashed = new Set((await this.#app.dynos()).filter(({ state }) => state === 'crashed').map(({ id }) => id))
     await this.#app.api.change(change, () => this.#is(sizes))
     if (this.#app.api.dryRun) return
-    await untilUp(this.#app, sizes, () => true)
+    await untilUp(this.#app, sizes, () => true, crashed)
   }
 
   async #is(sizes: readonly Pick<ProcessSize, 'name' | 'quantity'>[]): Promise<boolean> {
@@ -121,21 +140,29 @@ class HerokuFormation implements Formation {
   }
 }
 
-/** Returns once each type has as many dynos as it should, all of them up and none that does not count. */
+/**
+ * Returns once each type has as many dynos as it should, all of them up and none that does not count; those that had
+ * crashed before are as well as they were. A look that fails is made again.
+ *
+ * @throws NotUndoneError when one has crashed since, or after three minutes.
+ */
 async function untilUp(
   app: HerokuApp,
   types: readonly Pick<ProcessType, 'name' | 'quantity'>[],
   counts: (dyno: Dyno) => boolean,
+  crashedBefore: ReadonlySet<string> = new Set(),
 ): Promise<void> {
   const deadline = Date.now() + LIMIT_MS
   for (;;) {
-    const dynos = await app.dynos()
+    const dynos = await app.dynos().catch(() => undefined)
+    const fresh = dynos?.filter(dyno => !crashedBefore.has(dyno.id)) ?? []
     const waiting = types.find(({ name, quantity }) => {
-      const of = dynos.filter(dyno => dyno.type === name)
-      return of.length !== quantity || !of.every(dyno => counts(dyno) && isUp(dyno))
+      const ofType = fresh.filter(dyno => dyno.type === name)
+      const all = dynos?.filter(dyno => dyno.type === name).length
+      return all !== quantity || !ofType.every(dyno => counts(dyno) && isUp(dyno))
     })
     if (waiting === undefined) return
-    const crashed = dynos.find(dyno => dyno.type === waiting.name && counts(dyno) && dyno.state === 'crashed')
+    const crashed = fresh.find(dyno => dyno.type === waiting.name && counts(dyno) && dyno.state === 'crashed')
     if (crashed || Date.now() > deadline) throw notUp(app, crashed?.name ?? waiting.name, crashed)
     await sleep(PAUSE_MS)
   }
@@ -155,6 +182,15 @@ function processesOf(type: ProcessType, role: Role, dynos: readonly Dyno[]): App
 function stateOf(dyno: Dyno): AppProcess['state'] {
   if (isUp(dyno)) return 'running'
   return dyno.state === 'starting' ? 'restarting' : 'stopped'
+}
+
+/** Some types run anew and others do not. */
+function halfRestarted(error: unknown): unknown {
+  if (!(error instanceof RefusedError)) return error
+  const { code, next } = error as OperatorError
+  const cause = [messageOf(error), error.why].filter(Boolean).join(' ')
+  const message = 'Not every process type was restarted.'
+  return new NotUndoneError({ code, message, cause, ...(next === undefined ? {} : { next }) })
 }
 
 function notUp(app: HerokuApp, name: string, crashed: Dyno | undefined): NotUndoneError {

@@ -130,6 +130,8 @@ async function putBack(config: Config, change: ConfigChange, context: StepContex
 /** Putting it back restarts the app by itself, unless nothing had been written. */
 async function putBackAtOnce(config: Config, change: ConfigChange, context: StepContext): Promise<void> {
   const untouched = await holds(config, change, context, formerPrint(context))
+  if (!untouched && !(await holds(config, change, context, context.noted('written'))))
+    throw changedMeanwhile(config, change, context)
   const before = await processesNow(change.roles, context)
   await config.putBack(context.runId)
   if (!(await holds(config, change, context, formerPrint(context)))) throw notPutBack(config, context)
@@ -236,6 +238,16 @@ function notStored(config: Config, change: ConfigChange): RefusedError {
     next: config.appliesAtOnce
       ? 'See whether somebody else changes it at the same time, then run the command again.'
       : 'Look for it under environment: in the compose file and in later env files.',
+  })
+}
+
+/** What somebody else has set since is not ours to take back. */
+function changedMeanwhile(config: Config, change: ConfigChange, context: StepContext): RefusedError {
+  return new RefusedError({
+    code: 'changed-meanwhile',
+    message: `${change.keys.join(', ')} in ${config.where} was changed by somebody else since.`,
+    cause: `It holds neither the value of this run nor the former one, which is kept in ${context.noted('kept')}.`,
+    next: 'Set what is right with mstdn-ops config:set, after mstdn-ops resume --abandon.',
   })
 }
 

@@ -1,5 +1,5 @@
 import { type AppProcess, lifeOf, type Processes, ROLES, type Role } from '../../backends/backend.js'
-import { NotUndoneError, RefusedError } from '../../errors.js'
+import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
 import type { Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -40,8 +40,8 @@ function restartStep(roles: readonly Role[]): Step {
     title: `Restart ${roles.join(', ')}`,
     effect: 'write',
     repeatable: true,
-    // One role is restarted by one request, which is refused or carried out.
-    atomic: roles.length === 1,
+    // What is refused was refused before anything was restarted; what comes later is no refusal any more.
+    atomic: true,
     run: context => restartRoles(context, roles),
     settle: context => settle(context, roles),
   }
@@ -61,15 +61,27 @@ function processesOf(toolbox: Toolbox): Processes {
 
 async function restartRoles(context: StepContext, roles: readonly Role[]): Promise<void> {
   const processes = processesOf(context.toolbox)
-  const before = context.noted('before') ?? JSON.stringify((await processes.list()).map(lifeOf))
-  await context.note('before', before)
+  if (context.noted('before') === undefined) {
+    const list = await processes.list()
+    await context.note('idle', JSON.stringify(list.filter(isStopped).map(lifeOf)))
+    await context.note('before', JSON.stringify(list.map(lifeOf)))
+  }
   await processes.restart(roles)
   if (!context.dryRun) await noteRestarted(context, roles)
 }
 
-/** @throws RefusedError when a process was not started anew; NotUndoneError when it is not well. */
+/**
+ * What stood still before, and is not started by a restart here, is left out.
+ *
+ * @throws RefusedError when a process was not started anew; NotUndoneError when it is not well, or cannot be looked at.
+ */
 async function noteRestarted(context: StepContext, roles: readonly Role[]): Promise<void> {
-  const after = await ofRoles(context, roles)
+  const idle = JSON.parse(context.noted('idle') ?? '[]') as string[]
+  const listed = await ofRoles(context, roles).catch((error: unknown) => {
+    throw notSeen(error)
+  })
+  const after = listed.filter(process => !(isStopped(process) && idle.includes(lifeOf(process))))
+  if (after.length === 0) throw nothingRuns(roles)
   const former = formerly(context)
   await context.note('restarted', JSON.stringify(after.map(process => verified(process, former))))
 }
@@ -97,6 +109,10 @@ function verified(process: AppProcess, former: readonly string[]): RestartedProc
   return { name, role, health }
 }
 
+function isStopped({ state }: AppProcess): boolean {
+  return state === 'stopped'
+}
+
 function isAmong(process: AppProcess, former: readonly string[]): boolean {
   return former.includes(lifeOf(process))
 }
@@ -106,6 +122,23 @@ function unwell({ name, role, state, health }: AppProcess): NotUndoneError {
     code: 'process-unwell',
     message: `${name} is ${state === 'running' ? health : state} after its restart.`,
     next: `mstdn-ops logs --role ${role} -n 50`,
+  })
+}
+
+function notSeen(error: unknown): NotUndoneError {
+  return new NotUndoneError({
+    code: 'restart-not-seen',
+    message: 'Whether the processes run after their restart could not be seen.',
+    cause: messageOf(error),
+    next: 'mstdn-ops status',
+  })
+}
+
+function nothingRuns(roles: readonly Role[]): RefusedError {
+  return new RefusedError({
+    code: 'nothing-runs',
+    message: `Nothing of ${roles.join(', ')} runs: there is nothing to restart.`,
+    next: 'mstdn-ops scale (how many there are to be)',
   })
 }
 

@@ -12,6 +12,8 @@ export interface ContainerOptions {
   readonly env: Readonly<Record<string, string>>
   /** Files of this machine that the process sees under the same path. */
   readonly files: readonly string[]
+  /** A folder of this machine that is its /tmp, for those who look what a process has left there. */
+  readonly tmp?: string
   /** True: the process has a terminal of its own. */
   readonly terminal: boolean
 }
@@ -73,11 +75,12 @@ function withoutFirstByte(): { stream: Transform; started: Promise<void> } {
   return { stream, started: new Promise(resolve => (started = resolve)) }
 }
 
-function argumentsOf({ name, image, labels, command, env, files, terminal }: ContainerOptions): string[] {
+function argumentsOf({ name, image, labels, command, env, files, tmp, terminal }: ContainerOptions): string[] {
   return [
     ...['run', '--rm', '-i', '--name', name, '--network', 'host'],
     ...Object.entries(labels).flatMap(([label, value]) => ['--label', `${label}=${value}`]),
     ...files.flatMap(file => ['-v', `${file}:${file}:ro`]),
+    ...(tmp === undefined ? [] : ['-v', `${tmp}:/tmp`]),
     ...Object.keys(env).flatMap(variable => ['-e', variable]),
     ...[image, 'sh', '-c', terminal ? WITH_TERMINAL : PLAIN, 'dyno', command],
   ]

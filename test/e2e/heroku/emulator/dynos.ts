@@ -48,6 +48,7 @@ export interface Place {
   /** What containers of this app are called before their dyno's name. */
   readonly prefix: string
   readonly files: readonly string[]
+  readonly tmp?: string
   /** Variables of the test bed, not of the app. */
   readonly env: Readonly<Record<string, string>>
 }
@@ -236,6 +237,7 @@ export class Dynos {
       labels: place.labels,
       command: options.command,
       files: place.files,
+      ...(place.tmp === undefined ? {} : { tmp: place.tmp }),
       terminal: options.terminal,
       env: { ...place.env, ...app.config(), DYNO: dyno.name, PORT: '5000', ...options.env },
     }

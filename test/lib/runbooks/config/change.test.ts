@@ -228,6 +228,15 @@ describe('keys:vapid where a write starts the app anew by itself', () => {
     expect(await carriedOut(replaceKeys({ mode: 'undo' }))).toMatchObject({ exitCode: 0 })
     expectFormer()
   })
+
+  it('what somebody else has set since is not taken back', async () => {
+    const stop = { step: 'settle', boundary: 'before' as const }
+    expect(await killedRun(state, replaceKeys({ stop }))).toMatchObject({ killed: true })
+    const theirs = { ...FORMER, VAPID_PUBLIC_KEY: 'of somebody else' }
+    writeState(dir, { ...readState(dir), stored: theirs, running: theirs })
+    expect(await carriedOut(replaceKeys({ mode: 'undo' }))).toMatchObject({ exitCode: 5 })
+    expect(readState(dir).stored).toEqual(theirs)
+  })
 })
 
 describe('config:set over a scripted instance', () => {

@@ -82,8 +82,11 @@ export async function resolveInstance(flags: InstanceFlags, env: NodeJS.ProcessE
   const read = file ? (await import('./configuration/file.js')).readConfigFile(file.path, file.text) : undefined
   const mistakes = [...environment.mistakes, ...(read?.mistakes ?? [])]
   if (mistakes.length > 0) throw mistakesError(mistakes)
-  const chosen = chooseInstance(flags.instance ?? environment.values.instance, read, file?.path)
-  const instance = { ...merge(chosen, environment.values, flags), ...ambientOf(env) }
+  const wanted = flags.instance ?? environment.values.instance
+  const app = appAsked(flags, environment.values)
+  const chosen = app !== undefined && wanted === undefined ? ofApp(app, read) : chooseInstance(wanted, read, file?.path)
+  if (app !== undefined) refuseAnother(app, chosen)
+  const instance = { ...merge(chosen, environment.values, flags, app), ...ambientOf(env) }
   // Inside a dyno the app's own variable is ours.
   const domain = instance.domain ?? (instance.ambient.inDyno ? env.LOCAL_DOMAIN : undefined)
   return domain === undefined ? instance : { ...instance, domain }
@@ -144,13 +147,56 @@ function chooseInstance(wanted: string | undefined, file: ConfigFile | undefined
   return { name, settings }
 }
 
-function merge(chosen: Chosen, env: Partial<FileInstance>, flags: InstanceFlags): Omit<Instance, 'ambient'> {
-  const backend = flags.backend ?? (flags.app !== undefined ? 'heroku' : (env.backend ?? backendOf(chosen.settings)))
+/** Returns the app that --app or MSTDN_OPS_APP asks for, where no other backend is asked for as strongly. */
+function appAsked(flags: InstanceFlags, env: Partial<FileInstance>): string | undefined {
+  const backend = flags.backend ?? (flags.app === undefined ? env.backend : undefined) ?? 'heroku'
+  return backend === 'heroku' ? (flags.app ?? env.app) : undefined
+}
+
+/** Returns the instance of the file that is this app: what is set for any other one does not hold for it. */
+function ofApp(app: string, file: ConfigFile | undefined): Chosen {
+  const isIt = ([, settings]: [string, FileInstance]) => settings.app === app && backendOf(settings) === 'heroku'
+  const [name, settings] = Object.entries(file?.instances ?? {}).find(isIt) ?? []
+  return { ...(name === undefined ? {} : { name }), settings: settings ?? {} }
+}
+
+function refuseAnother(app: string, { name, settings }: Chosen): void {
+  const backend = backendOf(settings) ?? impliedBackend(settings) ?? 'heroku'
+  if (backend === 'heroku' && (settings.app ?? app) === app) return
+  throw new UsageError({
+    code: 'app-of-another-instance',
+    message: `The instance "${name}" is not the app ${app}.`,
+    cause: `It is configured as ${backend === 'heroku' ? `the app ${settings.app}` : `one of the ${backend} backend`}.`,
+    next: 'Name one of the two: the instance (-i, MSTDN_OPS_INSTANCE) or the app (--app, MSTDN_OPS_APP).',
+  })
+}
+
+/** What the settings of an instance can only mean, where they name no backend. */
+function impliedBackend(settings: FileInstance): BackendKind | undefined {
+  if (settings.databaseUrl !== undefined) return 'direct'
+  return namesCompose({ ...settings, projectDirGiven: settings.projectDir !== undefined }) ? 'compose' : undefined
+}
+
+/** Returns whether a compose project was asked for by any setting of its own. */
+export function namesCompose(
+  instance: Pick<Instance, 'projectDirGiven' | 'files' | 'projectName' | 'profiles' | 'dockerHost' | 'dockerContext'>,
+): boolean {
+  const { projectDirGiven, files, projectName, profiles, dockerHost, dockerContext } = instance
+  return projectDirGiven || [files, projectName, profiles, dockerHost, dockerContext].some(set => set !== undefined)
+}
+
+function merge(
+  chosen: Chosen,
+  env: Partial<FileInstance>,
+  flags: InstanceFlags,
+  app: string | undefined,
+): Omit<Instance, 'ambient'> {
+  const backend = flags.backend ?? (app !== undefined ? 'heroku' : (env.backend ?? backendOf(chosen.settings)))
   const projectDir = flags.projectDir ?? env.projectDir ?? chosen.settings.projectDir
   const merged = {
     ...chosen.settings,
     ...env,
-    ...(flags.app === undefined ? {} : { app: flags.app }),
+    ...(app === undefined ? {} : { app }),
     name: chosen.name ?? '',
     projectDir: resolve(projectDir ?? '.'),
     projectDirGiven: projectDir !== undefined,

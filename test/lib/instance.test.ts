@@ -108,6 +108,78 @@ describe('a configuration file', () => {
   })
 })
 
+describe('an app that is named', () => {
+  const yaml = [
+    'default: main',
+    'instances:',
+    '  main: {backend: compose, project_dir: mastodon, domain: main.example, roles: {web: [site]}, budget: {rows: 5}}',
+    '  big: {app: big-app, domain: big.example}',
+    '  other: {backend: direct, app: kept-app, database_url: postgres://a@b/c}',
+    '  bare: {domain: bare.example}',
+    '  folder: {project_dir: x}',
+  ].join('\n')
+  const byFlag = (app: string) => [{ app }, {}] as const
+  const byVariable = (app: string) => [{}, { MSTDN_OPS_APP: app }] as const
+
+  it.each([byFlag('new-app'), byVariable('new-app')])(
+    'takes nothing from an instance that is another',
+    async (...by) => {
+      const instance = await resolveWith(yaml, ...by)
+      expect(instance).toMatchObject({
+        name: '',
+        backend: 'heroku',
+        app: 'new-app',
+        projectDirGiven: false,
+        budget: {},
+      })
+      expect(Object.keys(instance)).not.toContain('domain')
+      expect(Object.keys(instance)).not.toContain('roles')
+    },
+  )
+
+  it.each([byFlag('big-app'), byVariable('big-app')])('is the instance of the file with that app', async (...by) => {
+    expect(await resolveWith(yaml, ...by)).toMatchObject({ name: 'big', backend: 'heroku', domain: 'big.example' })
+  })
+
+  it('is no instance of another backend, though an app is set there', async () => {
+    expect(await resolveWith(yaml, { app: 'kept-app' })).toMatchObject({ name: '', backend: 'heroku' })
+  })
+
+  it('needs no choice among several instances', async () => {
+    expect((await resolveWith('instances:\n  a: {}\n  b: {}\n', { app: 'new-app' })).app).toBe('new-app')
+  })
+
+  it.each(['main', 'big', 'other', 'folder'])('is refused beside -i %s, which is another', async name => {
+    for (const [flags, env] of [byFlag('new-app'), byVariable('new-app')]) {
+      const error = await refusal(resolveWith(yaml, { ...flags, instance: name }, env))
+      expect(error).toMatchObject({ exitCode: 2, code: 'app-of-another-instance' })
+      expect(error.message).toContain(`"${name}"`)
+      expect(error.message).toContain('new-app')
+    }
+  })
+
+  it('goes with -i of the same app, and of an instance that says nothing of it', async () => {
+    expect(await resolveWith(yaml, { app: 'big-app', instance: 'big' })).toMatchObject({ name: 'big', app: 'big-app' })
+    expect(await resolveWith(yaml, { app: 'new-app', instance: 'bare' })).toMatchObject({
+      ...{ name: 'bare', app: 'new-app', backend: 'heroku', domain: 'bare.example' },
+    })
+  })
+
+  it('by a variable yields to a backend that is asked for', async () => {
+    const variable = { MSTDN_OPS_APP: 'new-app' }
+    expect(await resolveWith(yaml, { backend: 'compose' }, variable)).toMatchObject({
+      name: 'main',
+      backend: 'compose',
+    })
+    expect(await resolveWith(yaml, {}, { ...variable, MSTDN_OPS_BACKEND: 'compose' })).toMatchObject({
+      ...{ name: 'main', backend: 'compose' },
+    })
+    expect(await resolveWith(yaml, { app: 'x1' }, { MSTDN_OPS_BACKEND: 'compose' })).toMatchObject({
+      ...{ app: 'x1', backend: 'heroku' },
+    })
+  })
+})
+
 describe('without a configuration file', () => {
   it('works in the folder where the command was typed', async () => {
     const instance = await resolveInstance({}, { XDG_CONFIG_HOME: dir })

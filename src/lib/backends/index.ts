@@ -1,5 +1,5 @@
-import { UsageError } from '../errors.js'
-import type { BackendKind, Instance } from '../instance.js'
+import { RefusedError, UsageError } from '../errors.js'
+import { type BackendKind, type Instance, namesCompose } from '../instance.js'
 import type { Ledger } from '../ledger.js'
 import type { Output } from '../output.js'
 import type { Runner } from '../runner.js'
@@ -33,18 +33,53 @@ export async function openBackend(instance: Instance, parts: BackendParts): Prom
 }
 
 async function detect(instance: Instance, parts: BackendParts): Promise<Backend> {
+  if (instance.app !== undefined) return OPENERS.heroku(instance, parts)
   if (instance.databaseUrl) return OPENERS.direct(instance, parts)
   if (instance.ambient.inDyno && instance.ambient.databaseUrl) return openAmbient(instance, parts)
-  // Before compose: a checkout of Mastodon that is pushed to Heroku has its compose file beside it.
+  const found = await (namesCompose(instance) ? composeFirst(instance, parts) : herokuFirst(instance, parts))
+  if (found !== undefined) return found
+  if (instance.ambient.databaseUrl) return openAmbient(instance, parts)
+  throw noInstanceFound(instance)
+}
+
+/** Where a compose project was asked for: HEROKU_APP, which is set for another program, does not count. */
+async function composeFirst(instance: Instance, parts: BackendParts): Promise<Backend | undefined> {
+  const compose = await openDetectedCompose(instance, parts)
+  if (compose !== undefined) return compose
+  const { appOfRemote } = await import('./heroku/detect.js')
+  return openDetectedApp(await appOfRemote(instance.projectDir, parts.runner), instance, parts)
+}
+
+/** Before compose: a checkout of Mastodon that is pushed to Heroku has its compose file beside it. */
+async function herokuFirst(instance: Instance, parts: BackendParts): Promise<Backend | undefined> {
   const { detectApp } = await import('./heroku/detect.js')
   const app = await detectApp(instance, parts.runner)
-  if (app !== undefined) return OPENERS.heroku({ ...instance, app }, parts)
+  return (await openDetectedApp(app, instance, parts)) ?? openDetectedCompose(instance, parts)
+}
+
+async function openDetectedCompose(instance: Instance, parts: BackendParts): Promise<Backend | undefined> {
   const { detectCompose } = await import('./compose/index.js')
-  if (await detectCompose(instance.projectDir, parts)) return OPENERS.compose(instance, parts)
-  if (instance.ambient.databaseUrl) return openAmbient(instance, parts)
-  throw new UsageError({
+  return (await detectCompose(instance.projectDir, parts)) ? OPENERS.compose(instance, parts) : undefined
+}
+
+/** Without a login to be had on this machine, DATABASE_URL is enough. */
+async function openDetectedApp(
+  app: string | undefined,
+  instance: Instance,
+  parts: BackendParts,
+): Promise<Backend | undefined> {
+  if (app === undefined) return undefined
+  return OPENERS.heroku({ ...instance, app }, parts).catch((error: unknown) => {
+    const isWithoutClient = error instanceof RefusedError && error.code === 'heroku-cli-missing'
+    if (isWithoutClient && instance.ambient.databaseUrl) return openAmbient(instance, parts)
+    throw error
+  })
+}
+
+function noInstanceFound({ projectDir }: Instance): UsageError {
+  return new UsageError({
     code: 'no-instance-found',
-    message: `No Mastodon was found in ${instance.projectDir}.`,
+    message: `No Mastodon was found in ${projectDir}.`,
     cause:
       'There is no mstdn-ops.yaml, no app on Heroku named, and no compose project with a Mastodon image in that folder.',
     next: 'Point at the compose project with -C DIR, name the app on Heroku with --app, write a mstdn-ops.yaml, or try the sandbox: mstdn-ops sandbox:start',

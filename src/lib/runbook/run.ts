@@ -60,7 +60,7 @@ export async function runRunbook<O extends object, R extends object>(
 /**
  * Goes on with a run that died: forward, or back when it was being undone or `undo` is asked for.
  *
- * @throws RefusedError when it has ended meanwhile, or its steps are not the ones of this version.
+ * @throws RefusedError when it has ended meanwhile, is of another instance, or its steps are not the ones of this version.
  */
 export async function resumeRun<O extends object, R extends object>(
   toolbox: Toolbox,
@@ -73,6 +73,7 @@ export async function resumeRun<O extends object, R extends object>(
   try {
     // Under the lock, for another resume may have ended it since it was found.
     const record = await stillUnfinished(dir, runId)
+    refuseOfAnother(toolbox, record)
     await waitForLeftovers(runId, toolbox.output)
     toolbox.runner.runId = runId
     const options = record.header.options as O
@@ -92,12 +93,14 @@ export async function resumeRun<O extends object, R extends object>(
   }
 }
 
-/** Ends a run that nobody will finish, with things left as they are. */
+/** Ends a run that nobody will finish, with things left as they are. @throws RefusedError as {@link resumeRun} does. */
 export async function abandonRun(toolbox: Toolbox, runId: string): Promise<void> {
   const dir = runsDir(toolbox.instance.name)
   const lock = await takeLock(toolbox, dirname(dir), { runId, command: 'resume --abandon' })
   try {
-    const journal = await Journal.reopen(dir, await stillUnfinished(dir, runId))
+    const record = await stillUnfinished(dir, runId)
+    refuseOfAnother(toolbox, record)
+    const journal = await Journal.reopen(dir, record)
     await journal.end('abandoned', 0).finally(() => journal.close())
   } finally {
     await lock.release()
@@ -112,6 +115,22 @@ async function stillUnfinished(dir: string, runId: string): Promise<RunRecord> {
     message: `Run ${runId} has ended meanwhile: there is nothing to resume.`,
     next: `mstdn-ops runs:show ${runId}`,
   })
+}
+
+/** Two instances may have got the same name, and with it the same journals. */
+function refuseOfAnother({ backend }: Toolbox, { header }: RunRecord): void {
+  if (placeless(backend.title) === placeless(header.title)) return
+  throw new RefusedError({
+    code: 'run-of-another-instance',
+    message: `Run ${header.runId} is of another instance: ${header.title}.`,
+    cause: `This is ${backend.title}.`,
+    next: 'Choose the instance of the run as it was chosen then: -i, -C, --app or --backend.',
+  })
+}
+
+/** Without its folder, for one project can be reached by several paths. */
+function placeless(title: string): string {
+  return title.split(' in ')[0] ?? title
 }
 
 type Parts = Omit<ConstructorParameters<typeof RunLoop>[0], 'reveal'>

@@ -3,7 +3,7 @@ import { RefusedError, UsageError } from '../../errors.js'
 import type { Instance } from '../../instance.js'
 import { runsDir } from '../../paths.js'
 import { printableLine } from '../../text.js'
-import type { Backend, Excuse } from '../backend.js'
+import type { Backend } from '../backend.js'
 import type { BackendParts } from '../index.js'
 import { HerokuApp } from './app.js'
 import { HerokuConfig } from './config.js'
@@ -15,7 +15,7 @@ import { PlatformApi } from './platform-api.js'
 import { HerokuProcesses } from './processes.js'
 import { ReleaseMemory } from './release-memory.js'
 import { HerokuMaintenance, HerokuReleases } from './releases.js'
-import { postgresOf, redisOf } from './servers.js'
+import { isExcuse, postgresOf, redisOf } from './servers.js'
 
 export { detectApp } from './detect.js'
 
@@ -65,20 +65,14 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
     maintenance: new HerokuMaintenance(app),
     config: new HerokuConfig(app, folder),
     logs: new HerokuLogs(app),
-    ...(postgres === undefined ? {} : { postgres }),
-    ...(redis === undefined ? {} : { redis }),
-    without: { ...WITHOUT, ...(postgres ? {} : withoutPostgres(app)), ...(redis ? {} : withoutRedis(app)) },
     close: async () => undefined,
-  }
-}
-
-const withoutPostgres = (app: HerokuApp) => ({ postgres: absentServer(app, 'DATABASE_URL', 'heroku-postgresql') })
-const withoutRedis = (app: HerokuApp) => ({ redis: absentServer(app, 'REDIS_URL', 'heroku-redis') })
-
-function absentServer(app: HerokuApp, variable: string, addon: string): Excuse {
-  return {
-    cause: `${variable} is not among its config vars.`,
-    next: `${app.byHand(['addons:create', addon])}, or --app with another app`,
+    ...(isExcuse(postgres) ? {} : { postgres }),
+    ...(isExcuse(redis) ? {} : { redis }),
+    without: {
+      ...WITHOUT,
+      ...(isExcuse(postgres) ? { postgres } : {}),
+      ...(isExcuse(redis) ? { redis } : {}),
+    },
   }
 }
 

@@ -1,6 +1,5 @@
-import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
-import type { PostgresConnector, PostgresTarget, RedisConnector } from '../backend.js'
+import type { Excuse, PostgresConnector, PostgresTarget, RedisConnector } from '../backend.js'
 import { DirectPostgres } from '../direct/postgres.js'
 import { DirectRedis } from '../direct/redis.js'
 import { isMistake, postgresAddressOf, redisTargetOf, type TlsChoice, type UrlMistake } from '../direct/urls.js'
@@ -31,39 +30,42 @@ class HerokuPostgres implements PostgresConnector {
   }
 }
 
-/**
- * Returns the connector of DATABASE_URL; undefined where the app has none.
- *
- * @throws RefusedError when it cannot be read; its text is not shown.
- */
-export function postgresOf(app: HerokuApp, url: string | undefined, tls: TlsChoice): PostgresConnector | undefined {
-  if (!url) return undefined
+/** Returns the connector of DATABASE_URL, or why there is none: what needs no database works all the same. */
+export function postgresOf(app: HerokuApp, url: string | undefined, tls: TlsChoice): PostgresConnector | Excuse {
+  if (!url) return absent(app, 'DATABASE_URL', 'heroku-postgresql')
   const address = postgresAddressOf(url, { ...tls, unsaid: 'verify' })
-  if (isMistake(address)) throw unreadable(app, 'DATABASE_URL', address)
+  if (isMistake(address)) return unreadable(app, 'DATABASE_URL', address)
   app.parts.output.redactor.add('database password', address.password)
   return new HerokuPostgres(app, new DirectPostgres(address, `Heroku Postgres of ${app.name}`))
 }
 
-/** Returns the connector of REDIS_URL with the namespace of its keys; undefined where the app has none. @throws RefusedError when it cannot be read. */
-export function redisOf(
-  app: HerokuApp,
-  config: ReadonlyMap<string, string>,
-  tls: TlsChoice,
-): RedisConnector | undefined {
+/** Returns the connector of REDIS_URL with the namespace of its keys, or why there is none. */
+export function redisOf(app: HerokuApp, config: ReadonlyMap<string, string>, tls: TlsChoice): RedisConnector | Excuse {
   const url = config.get('REDIS_URL')
-  if (!url) return undefined
+  if (!url) return absent(app, 'REDIS_URL', 'heroku-redis')
   const target = redisTargetOf(url, tls)
-  if (isMistake(target)) throw unreadable(app, 'REDIS_URL', target)
+  if (isMistake(target)) return unreadable(app, 'REDIS_URL', target)
   app.parts.output.redactor.add('Redis password', target.password)
   const namespace = config.get('REDIS_NAMESPACE')
   return new DirectRedis({ ...target, prefix: namespace ? `${namespace}:` : '' }, `Redis of ${app.name}`)
 }
 
-function unreadable(app: HerokuApp, name: string, { problem, allowed }: UrlMistake): RefusedError {
-  return new RefusedError({
-    code: 'url-unreadable',
-    message: `${name} of ${app.name} ${problem}.`,
-    cause: `Allowed: ${allowed}`,
-    next: app.byHand(['config:get', name]),
-  })
+export function isExcuse(found: object): found is Excuse {
+  return 'cause' in found
+}
+
+function absent(app: HerokuApp, variable: string, addon: string): Excuse {
+  return {
+    cause: `${variable} is not among its config vars.`,
+    next: `${app.byHand(['addons:create', addon])}, or --app with another app`,
+  }
+}
+
+/** What is quoted of a URL may be a part of its password that slipped. */
+function unreadable(app: HerokuApp, variable: string, { problem, allowed }: UrlMistake): Excuse {
+  const unquoted = problem.replace(/ "[\s\S]*"$/, ' that is not known')
+  return {
+    cause: `${variable} cannot be used: it ${unquoted} (allowed: ${allowed}).`,
+    next: app.byHand(['config:get', variable]),
+  }
 }

@@ -37,7 +37,7 @@ export default class Run extends OpsCommand<RunResult> {
     const stdin = flags['no-stdin'] ? undefined : await pipedIn()
     this.#streamed = !this.jsonEnabled() && !this.output.quiet && !toolbox.dryRun
     const outcome = await oneOff.run({
-      ...{ argv, effect: 'write', fresh: flags.fresh },
+      ...{ argv, effect: 'write', fresh: flags.fresh, once: true },
       ...(stdin === undefined ? {} : { stdin }),
       ...(this.#streamed ? { onLine: line => this.output.result(line) } : {}),
     })

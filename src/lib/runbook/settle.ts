@@ -7,6 +7,9 @@ export type Settlement =
   | { state: 'done' }
   | { state: 'not done' | 'unknown'; error: OutcomeUnknownError | RefusedError }
 
+/** The code of an error of which looking tells nothing yet: what was started may be at work still. */
+export const STILL_RUNNING = 'still-running'
+
 /** What had been started may still be about to take effect: once is not enough to say that it did not. */
 const LOOKS = 3
 /** Milliseconds between two looks. */
@@ -19,6 +22,7 @@ export async function settlementOf(
   lost: OutcomeUnknownError,
   pauseMs = PAUSE_MS,
 ): Promise<Settlement> {
+  if (lost.code === STILL_RUNNING) return { state: 'unknown', error: lost }
   try {
     const state = await lookedAt(step, context, pauseMs)
     if (state === 'done') return { state }

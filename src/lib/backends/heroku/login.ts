@@ -11,8 +11,8 @@ export interface Login {
 
 const TOKEN: Invocation = { file: 'heroku', args: ['auth:token'], effect: 'read', timeoutMs: 60_000 }
 
-/** Where the CLI sends its token (@heroku-cli/command 12, lib/vars.js); it goes to api.heroku.com for all others. */
-const TRUSTED = /^(|.*\.)(heroku\.com|herokai\.com|herokuspace\.com|herokudev\.com)$|localhost|127\.0\.0\.1/
+/** Where the CLI sends its token (@heroku-cli/command 12, lib/vars.js, which takes `localhost` anywhere in a name). */
+const TRUSTED = /^(|.*\.)(heroku\.com|herokai\.com|herokuspace\.com|herokudev\.com)$|^(localhost|127\.0\.0\.1)$/
 
 /**
  * Returns the CLI's own token and base URL: HEROKU_API_KEY where it is set, which costs no call, else `auth:token`.
@@ -51,12 +51,14 @@ async function tokenOfCli(runner: Runner): Promise<string> {
   throw notLoggedIn(outcome)
 }
 
-export function noClient(): RefusedError {
+export function noClient(env: NodeJS.ProcessEnv = process.env): RefusedError {
+  const hasKey = Boolean(env.HEROKU_API_KEY?.trim())
+  const install = 'Install it (https://devcenter.heroku.com/articles/heroku-cli)'
   return new RefusedError({
     code: 'heroku-cli-missing',
     message: 'The Heroku CLI was not found.',
-    cause: 'There is no program heroku on PATH, and HEROKU_API_KEY is not set.',
-    next: 'Install it (https://devcenter.heroku.com/articles/heroku-cli), then: heroku login',
+    cause: `There is no program heroku on PATH${hasKey ? '' : ', and HEROKU_API_KEY is not set'}.`,
+    next: hasKey ? `${install}, then run the command again.` : `${install}, then: heroku login`,
   })
 }
 

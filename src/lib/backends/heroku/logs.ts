@@ -1,6 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf, OutcomeUnknownError, RefusedError } from '../../errors.js'
 import type { LogRequest, Logs } from '../backend.js'
 import type { HerokuApp } from './app.js'
-import { type LogLine, logLines } from './log-session.js'
+import { BROKEN_OFF, type LogLine, type LogQuestion, logLines } from './log-session.js'
+
+/** Milliseconds until a session that has ended is opened anew: the platform ends each of them after a while. */
+const PAUSE_MS = 1_000
 
 /** By log sessions of the Platform API, a session for each process type. */
 export class HerokuLogs implements Logs {
@@ -23,18 +28,53 @@ export class HerokuLogs implements Logs {
   }
 
   async #linesOf(dyno: string, lines: number): Promise<LogLine[]> {
+    if (lines === 0) return []
     const found: LogLine[] = []
     for await (const line of logLines(this.#app, { dyno, lines, tail: false })) found.push(line)
     return found.slice(-lines)
   }
 
-  async #follow(types: readonly string[], { lines, signal, onLine }: LogRequest): Promise<void> {
+  /** Until the signal; where one type cannot be followed, none is. */
+  async #follow(types: readonly string[], request: LogRequest): Promise<void> {
+    const stop = new AbortController()
+    const signal = AbortSignal.any([stop.signal, ...(request.signal === undefined ? [] : [request.signal])])
     const follow = async (dyno: string) => {
-      const question = { dyno, lines, tail: true, ...(signal === undefined ? {} : { signal }) }
-      for await (const line of logLines(this.#app, question)) onLine(line.text, line.source)
+      await this.#followType(dyno, { ...request, signal }).finally(() => stop.abort())
     }
-    await Promise.all(types.map(follow)).catch((error: unknown) => {
-      if (!signal?.aborted) throw error
-    })
+    await Promise.all(types.map(follow))
   }
+
+  async #followType(dyno: string, request: LogRequest & { signal: AbortSignal }): Promise<void> {
+    const { signal } = request
+    for (let first = true; !signal.aborted; first = false) {
+      const lines = first ? request.lines : 0
+      const error = await this.#session({ dyno, lines, tail: true, signal }, request.onLine)
+      if (signal.aborted) return
+      if (error !== undefined && !mayPass(error, first)) throw error
+      this.#app.parts.output.debug(
+        `heroku: the log of ${dyno} is opened anew: ${error ? messageOf(error) : 'it ended'}`,
+      )
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  /** Hands a session's lines on to its end; returns what broke it off. */
+  async #session(question: LogQuestion, onLine: LogRequest['onLine']): Promise<unknown> {
+    try {
+      for await (const line of logLines(this.#app, question)) onLine(line.text, line.source)
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
+}
+
+/** What was open may break off; once it was, the network may be away for a while. */
+function mayPass(error: unknown, first: boolean): boolean {
+  if (error instanceof RefusedError && error.code === BROKEN_OFF) return true
+  return !first && (error instanceof OutcomeUnknownError || isUnreachable(error))
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof RefusedError && error.code === 'heroku-unreachable'
 }

@@ -27,5 +27,6 @@ async function oneOffsOf(app: HerokuApp): Promise<Dyno[]> {
 }
 
 function described({ name, command, createdAt }: Dyno): string {
-  return `${name} since ${createdAt.toISOString()}: ${printableLine(command).slice(0, 120)}`
+  const since = Number.isNaN(createdAt.getTime()) ? 'an unknown time' : createdAt.toISOString()
+  return `${name} since ${since}: ${printableLine(command).slice(0, 120)}`
 }

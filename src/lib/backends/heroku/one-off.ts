@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OutcomeUnknownError, RefusedError } from '../../errors.js'
+import { STILL_RUNNING } from '../../runbook/settle.js'
 import { type Invocation, type Outcome, programIsMissing } from '../../runner.js'
 import { printableLine, shellLine } from '../../text.js'
 import type { AppCommand, AppOutcome, Excuse, OneOff } from '../backend.js'
@@ -67,15 +68,27 @@ export class HerokuOneOff implements OneOff {
     const { parts } = this.#app
     const mark = `mstdn-ops-${(parts.nonce ?? randomNonce)()}`
     const invocation = { ...runInvocation(this.#app.name, command, mark), byHand: this.byHand(command) }
-    const onLine = command.onLine === undefined ? undefined : ownLines(mark, command.onLine)
-    const outcome = await parts.runner.run(invocation, onLine).catch(explainMissing)
+    const twin = this.#twinAtStart(mark)
+    const outcome = unquoted(
+      await parts.runner.run(invocation, linesFor(command, mark, twin.onLine)).catch(explainMissing),
+      framedCommand(command, mark),
+    )
     if (outcome.planned) return outcome
     const framed = readFramed(outcome.stdout, mark)
     if (framed.exitCode === undefined) return this.#lost(command, mark, outcome, framed)
-    const second = await this.#stopLeft(mark, dynoOf(outcome))
+    const second = (await this.#stopLeft(mark, dynoOf(outcome))) || (await twin.seen())
     if (second && command.once) throw ranTwice(command)
     const { stdout, stderr, exitCode } = framed
     return { stdout, stderr, exitCode, planned: false }
+  }
+
+  /** A second dyno may have ended before the first: the list is looked at once more when the first begins. */
+  #twinAtStart(mark: string): { onLine: (line: string) => void; seen: () => Promise<boolean> } {
+    let looked: Promise<Dyno[]> | undefined
+    const onLine = (line: string) => {
+      if (line === `${mark} start`) looked ??= this.#marked(mark).catch(() => [])
+    }
+    return { onLine, seen: async () => ((await looked) ?? []).length > 1 }
   }
 
   /**
@@ -89,26 +102,47 @@ export class HerokuOneOff implements OneOff {
       this.#app.parts.output.debug(`heroku: stopping ${dyno.name}, which nobody attends to`)
       await this.#stop(dyno)
     }
-    return left.length > 0
+    // Where the client did not tell the name of its own, that may be the one that is left.
+    return left.length > (own === undefined ? 1 : 0)
   }
 
   async #lost(command: AppCommand, mark: string, outcome: Outcome, framed: Framed): Promise<never> {
     const what = shellLine(command.argv.slice(0, 3))
     const complaint = complaintOf(outcome)
-    if (!framed.started && REFUSED.test(outcome.stderr) && (await this.#isGone(mark))) {
+    if (!framed.started && REFUSED.test(`${complaint}\n${errorIdOf(outcome)}`) && (await this.#isGone(mark))) {
       throw await notStarted(this.#app, what, complaint)
     }
-    await this.#untilGone(mark)
+    const isGone = await this.#untilGone(mark)
+    if (!isGone && command.effect === 'write') throw await this.#mayRunStill(mark, what, outcome)
     throw endNotSeen(command, what, complaint)
   }
 
-  /** Whatever it did is settled only when it runs no more. */
-  async #untilGone(mark: string): Promise<void> {
+  /** Whatever it did is settled only when it runs no more. Returns whether it does not; left alone, it is stopped. */
+  async #untilGone(mark: string): Promise<boolean> {
+    if (await this.#goesInTime(mark)) return true
+    await this.#stopLeft(mark)
+    return this.#goesInTime(mark)
+  }
+
+  async #goesInTime(mark: string): Promise<boolean> {
     const deadline = Date.now() + ENDING_MS
     while (!(await this.#isGone(mark))) {
-      if (Date.now() > deadline) return void (await this.#stopLeft(mark))
+      if (Date.now() > deadline) return false
       await sleep(PAUSE_MS)
     }
+    return true
+  }
+
+  async #mayRunStill(mark: string, what: string, outcome: Outcome): Promise<OutcomeUnknownError> {
+    const left = (await this.#marked(mark).catch(() => [])).map(({ name }) => name)
+    const named = left.length > 0 ? left : [dynoOf(outcome)].filter(name => name !== undefined)
+    const stops = named.map(name => this.#app.byHand(['ps:stop', '--dyno-name', name]))
+    return new OutcomeUnknownError({
+      code: STILL_RUNNING,
+      message: `${what} may still run${named.length > 0 ? ` in ${named.join(', ')}` : ''}.`,
+      cause: `The connection to its one-off dyno was lost. ${complaintOf(outcome)}`,
+      next: [this.#app.byHand(['ps']), ...stops].join('; '),
+    })
   }
 
   /** Where the list cannot be read it may be there still. */
@@ -145,7 +179,7 @@ export function runInvocation(app: string, command: AppCommand, mark: string): I
 
 /** What the client says when the platform has made no dyno; after anything else there may be one. */
 const REFUSED =
-  /Error ID: |HTTP Error \d+ for |Missing required flag|Nonexistent flag|not logged in|HEROKU_API_KEY is invalid|Invalid credentials/
+  /Error ID: |HTTP Error \d+ for |Missing required flag|Nonexistent flag|not logged in|HEROKU_API_KEY is invalid|Invalid credentials|Two-factor authentication requires/
 
 function explainMissing(error: unknown): never {
   throw programIsMissing(error) ? noClient() : error
@@ -159,9 +193,29 @@ export function complaintOf({ stderr }: Outcome): string {
   return printableLine(error.replace(/^Error: /, '')).slice(0, 400)
 }
 
-/** Returns the name that the client tells: `Running … on app... up, run.1234`. */
-function dynoOf({ stderr }: Outcome): string | undefined {
-  return /\.\.\. up, (run\.\d+)/.exec(stderr)?.[1]
+/** Returns the line in which the client passes on the API's own name of an error; empty where it does not. */
+export function errorIdOf({ stderr }: Outcome): string {
+  return /^[ ›!▸»]*(Error ID: .*)$/m.exec(stderr)?.[1] ?? ''
+}
+
+/** Returns the name that the client tells: `Running … on app... up, run.1234`, on Fir `up, run-abcd-efghi`. */
+export function dynoOf({ stderr }: Outcome): string | undefined {
+  return [...stderr.matchAll(/\.\.\. up, (\S+)/g)].at(-1)?.[1]
+}
+
+/** The client quotes the command, which may hold anything: also what it would say itself. */
+export function unquoted(outcome: Outcome, command: string): Outcome {
+  return { ...outcome, stderr: outcome.stderr.replaceAll(command, 'the command') }
+}
+
+/** Returns what gets each line of the client: the command's own filter, and who waits for the start. */
+function linesFor(command: AppCommand, mark: string, watch: (line: string) => void) {
+  const own = command.onLine && ownLines(mark, command.onLine)
+  if (!command.once) return own
+  return (line: string) => {
+    watch(line)
+    own?.(line)
+  }
 }
 
 function ranTwice(command: AppCommand): OutcomeUnknownError {
@@ -169,7 +223,7 @@ function ranTwice(command: AppCommand): OutcomeUnknownError {
     code: 'ran-twice',
     message: `${shellLine(command.argv.slice(0, 3))} was started twice.`,
     cause: 'The client lost the answer to its request and sent it again; which of the two ended last is not known.',
-    next: 'Run the command again.',
+    next: 'Look at what it was to change; where that may be done twice, run the command again.',
   })
 }
 

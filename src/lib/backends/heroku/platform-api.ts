@@ -12,7 +12,8 @@ const TRIES = 3
 const PAUSE_MS = 500
 /** How often is looked whether a change took effect whose answer was lost. */
 const LOOKS = 5
-const TOO_LATE = `no answer within ${LIMIT_MS / 1000} s`
+/** With this begins why an answer was lost that may come yet. */
+export const TOO_LATE = `no answer within ${LIMIT_MS / 1000} s`
 
 /** A change: what it does to the API, and what an operator would type for it. */
 export interface Change {
@@ -91,9 +92,18 @@ export class PlatformApi {
     throw refused(response.status, text)
   }
 
-  /** Opens a stream of text that the API has named, like a log session. */
+  /**
+   * Opens a stream of text that the API has named, like a log session.
+   *
+   * @throws RefusedError when it cannot be reached or says no; the signal's own reason when that ends it.
+   */
   async stream(url: string, signal: AbortSignal): Promise<Response> {
-    return fetch(url, { headers: { Accept: 'text/event-stream' }, signal })
+    const host = URL.canParse(url) ? new URL(url).origin : this.#login.baseUrl
+    const response = await fetch(url, { headers: { Accept: 'text/event-stream' }, signal }).catch((error: unknown) => {
+      throw signal.aborted ? error : unreachable(host, reasonOf(error))
+    })
+    if (response.ok) return response
+    throw streamRefused(host, response.status, await response.text().catch(() => ''))
   }
 
   async #settle(error: OutcomeUnknownError, happened: () => Promise<boolean | undefined>): Promise<void> {
@@ -167,6 +177,15 @@ function unreachable(baseUrl: string, cause: string): RefusedError {
     message: `Heroku's API at ${baseUrl} gave no usable answer.`,
     cause: printableLine(cause),
     next: 'Check the network and https://status.heroku.com, then run the command again.',
+  })
+}
+
+function streamRefused(host: string, status: number, text: string): RefusedError {
+  return new RefusedError({
+    code: 'heroku-stream-refused',
+    message: `Heroku's log stream at ${host} gave HTTP ${status}.`,
+    ...(text.trim() === '' ? {} : { cause: printableLine(text.trim()).slice(0, 400) }),
+    next: 'Run the command again; see https://status.heroku.com when it stays so.',
   })
 }
 

@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { writeSynced } from '../../atomic-file.js'
 import { cacheDir } from '../../paths.js'
 import type { AppCommand, AppOutcome } from '../backend.js'
 import { readText, records, toRecord } from '../json.js'
+import { randomNonce } from '../nonce.js'
 import type { HerokuApp } from './app.js'
+
+/** From here on a shell speaks: the program was not found, could not be started, or was killed. */
+const NO_ANSWER = 126
 
 /** Answers that depend on the deployed code alone, kept by its slug: a one-off dyno takes seconds. */
 export class ReleaseMemory {
@@ -19,16 +24,28 @@ export class ReleaseMemory {
     const slug = await this.#slug()
     if (slug === undefined) return ask()
     const file = this.#file(slug, command)
-    const known = await readFile(file, 'utf8').then(JSON.parse, () => undefined)
-    if (known !== undefined) return known as AppOutcome
+    const known = await keptIn(file)
+    if (known !== undefined) return known
     const outcome = await ask()
-    await this.#keep(file, outcome).catch(() => undefined)
+    const isAnswer = outcome.exitCode < NO_ANSWER && !outcome.planned
+    if (isAnswer && (await this.#isStill(slug))) await keep(file, outcome).catch(() => undefined)
     return outcome
   }
 
+  /** The newest release may have failed, or be in its release phase still: dynos run the current one. */
   async #slug(): Promise<string | undefined> {
-    const [release] = records(await this.#app.api.read(this.#app.path('/releases'), 'version ..; order=desc,max=1'))
-    return readText(toRecord(release?.slug).id) || undefined
+    const range = 'version ..; order=desc,max=10'
+    const releases = records(await this.#app.api.read(this.#app.path('/releases'), range))
+    const current = releases.find(release => release.current === true)
+    return readText(toRecord(current?.slug).id) || undefined
+  }
+
+  /** Where another deploy came in between, which of the two has answered is not known. */
+  async #isStill(slug: string): Promise<boolean> {
+    return this.#slug().then(
+      now => now === slug,
+      () => false,
+    )
   }
 
   #file(slug: string, { argv, env }: AppCommand): string {
@@ -37,9 +54,28 @@ export class ReleaseMemory {
       .digest('hex')
     return join(cacheDir(), 'releases', `${question}.json`)
   }
+}
 
-  async #keep(file: string, outcome: AppOutcome): Promise<void> {
-    await mkdir(join(file, '..'), { recursive: true, mode: 0o700 })
-    await writeFile(file, JSON.stringify(outcome), { mode: 0o600 })
+/** Returns the outcome in the file; undefined where there is none, or something else. */
+async function keptIn(file: string): Promise<AppOutcome | undefined> {
+  try {
+    const { stdout, stderr, exitCode } = toRecord(JSON.parse(await readFile(file, 'utf8')))
+    if (typeof stdout !== 'string' || typeof stderr !== 'string' || typeof exitCode !== 'number') return undefined
+    return { stdout, stderr, exitCode, planned: false }
+  } catch {
+    return undefined
+  }
+}
+
+/** Other runs may read and write the same answer at the same time. */
+async function keep(file: string, outcome: AppOutcome): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  const temporary = `${file}.${randomNonce()}`
+  try {
+    await writeSynced(temporary, JSON.stringify(outcome))
+    await rename(temporary, file)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
   }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { appOfUrl } from '../../../../src/lib/backends/heroku/detect.js'
 import { logLineOf } from '../../../../src/lib/backends/heroku/log-session.js'
-import { baseUrlOf } from '../../../../src/lib/backends/heroku/login.js'
-import { complaintOf } from '../../../../src/lib/backends/heroku/one-off.js'
+import { baseUrlOf, noClient } from '../../../../src/lib/backends/heroku/login.js'
+import { complaintOf, dynoOf, errorIdOf, unquoted } from '../../../../src/lib/backends/heroku/one-off.js'
 
 test.each([
   ['https://git.heroku.com/my-mastodon.git', 'my-mastodon'],
@@ -25,12 +25,17 @@ test.each([
   expect(baseUrlOf(host)).toBe(url)
 })
 
-test.each(['https://evil.example', 'evil.example', 'notheroku.com', 'https://heroku.com.evil.example'])(
-  'the token is not sent to %s',
-  host => {
-    expect(() => baseUrlOf(host)).toThrow(expect.objectContaining({ code: 'heroku-host', exitCode: 2 }))
-  },
-)
+test.each([
+  ...['https://evil.example', 'evil.example', 'notheroku.com', 'https://heroku.com.evil.example'],
+  ...['https://localhost.evil.example', 'http://127.0.0.1.evil.example', 'https://notlocalhost'],
+])('the token is not sent to %s', host => {
+  expect(() => baseUrlOf(host)).toThrow(expect.objectContaining({ code: 'heroku-host', exitCode: 2 }))
+})
+
+test('where the CLI is missing, the key is only spoken of when there is none', () => {
+  expect(noClient({}).why).toContain('HEROKU_API_KEY is not set')
+  expect(noClient({ HEROKU_API_KEY: 'key' }).why).toBe('There is no program heroku on PATH.')
+})
 
 test('a log line is read with its source; what is none is left out', () => {
   const line = '2026-01-02T03:04:05.678901+00:00 app[web.1]: [id] GET / 200'
@@ -40,6 +45,7 @@ test('a log line is read with its source; what is none is left out', () => {
   })
   expect(logLineOf('2026-01-02T03:04:05+00:00 heroku[web.1]: State changed from up to crashed')?.from).toBe('heroku')
   expect(logLineOf(' ')).toBeUndefined()
+  expect(logLineOf('2026-01-02T03:04:05+00:00 app[run.1]: 1 %\r2 %\u2028end')?.text).toBe('1 %\r2 %\u2028end')
 })
 
 test.each([
@@ -52,4 +58,23 @@ test.each([
   ['connect ECONNREFUSED 127.0.0.1:9\n  Code: ECONNREFUSED\n', /^connect ECONNREFUSED/],
 ])('of %j the complaint is told', (stderr, complaint) => {
   expect(complaintOf({ stdout: '', stderr, exitCode: 1, planned: false })).toMatch(complaint)
+})
+
+const said = (stderr: string) => ({ stdout: '', stderr, exitCode: 1, planned: false })
+
+test.each([
+  ['Running sh on ⬢ app... up, run.1234\n', 'run.1234'],
+  ['Running sh on ⬢ app... up, run-abcd-efghi\n', 'run-abcd-efghi'],
+  ["Running echo '... up, run.9' on app... starting\nRunning x on app... up, run.2\nError: no\n", 'run.2'],
+  ['Running sh on app... done\n', undefined],
+])('of %j the dyno is %s', (stderr, name) => {
+  expect(dynoOf(said(stderr))).toBe(name)
+})
+
+test("the API's own name of an error is the client's, not one that the command's words hold", () => {
+  expect(errorIdOf(said(' ›   Error: No.\n ›\n ›   Error ID: not_found\n'))).toBe('Error ID: not_found')
+  const command = "sh -c 'a\nError ID: invented\n... up, run.9'"
+  const outcome = unquoted(said(`Running ${command} on app... up, run.1\n`), command)
+  expect(errorIdOf(outcome)).toBe('')
+  expect(outcome.stderr).toBe('Running the command on app... up, run.1\n')
 })

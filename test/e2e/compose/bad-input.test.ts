@@ -61,7 +61,7 @@ describe('wrong words and wrong places', () => {
     ['words that can be no name', ['accounts:make-admin', 'x; touch /tmp/p'], 2, /no account name/],
     ['a wrong domain', ['keys:vapid', '--replace', '--confirm', 'other.example'], 3, /other\.example/],
     ['no terminal for the domain', ['keys:vapid', '--replace'], 2, /--confirm mastodon\.example/],
-    ['no terminal for a yes', ['jobs:clear', 'default'], 2, /--yes/],
+    ['no terminal for a yes', ['feeds:clear'], 2, /--yes/],
     ['no terminal for a console', ['console'], 2, /terminal/],
     ['no terminal for a shell', ['shell'], 2, /terminal/],
     ['--yes in place of the domain', ['keys:vapid', '--replace', '--yes'], 2, /--confirm mastodon\.example/],

@@ -178,8 +178,10 @@ test.each([
   const env = { ...cleanEnvironment(), ...here().env, TERM: 'dumb' }
   const terminal = spawn(process.execPath, [join(root, 'bin/run.js'), command], { env, cols: 80, rows: 24 })
   let said = ''
+  // A client that starts before its terminal has a size asks where the cursor is, as a terminal would know.
   terminal.onData(text => {
     said += text
+    if (text.includes(`${ESC}[6n`)) terminal.write(`${ESC}[1;80R`)
   })
   const ended = new Promise<number>(resolve => terminal.onExit(event => resolve(event.exitCode)))
   // Programs that edit lines drop what is typed before their prompt stands.
@@ -195,9 +197,10 @@ test.each([
   expect(await ended).toBe(exitCode)
 })
 
+const ESC = String.fromCharCode(27)
+
 /** Without the sequences that move the cursor and set modes. */
 function plain(said: string): string {
-  const ESC = String.fromCharCode(27)
   return said
     .replaceAll('\r\n', '\n')
     .replaceAll(new RegExp(`${ESC}\\[[0-9;?]*[A-Za-z]`, 'g'), '')

@@ -1,0 +1,156 @@
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { syncFolder, writeSynced } from '../atomic-file.js'
+import { messageOf, RefusedError } from '../errors.js'
+import { MANIFEST, type Manifest, manifestText, readManifest } from './manifest.js'
+
+/** The ending of a folder that is being written: never listed as a backup. */
+const PARTIAL = '.partial'
+/** What was looked at after the backup was made, a line of JSON each. */
+const CHECKS = 'checks.jsonl'
+
+/** One look at a finished backup. */
+export interface CheckRecord {
+  at: string
+  level: 'checksums' | 'decoded' | 'drilled'
+  ok: boolean
+  /** Why not, where not. */
+  why?: string
+}
+
+/** A finished backup in the store. */
+export interface StoredBackup {
+  path: string
+  name: string
+  manifest: Manifest
+  checks: CheckRecord[]
+}
+
+/** A folder that calls itself a backup and is none. */
+export interface BrokenBackup {
+  path: string
+  name: string
+  problem: string
+}
+
+/** The folder that holds the backups of one instance. */
+export class BackupStore {
+  readonly dir: string
+
+  constructor(dir: string) {
+    this.dir = dir
+  }
+
+  /** Returns the finished backups, newest first, and what looks like one and is damaged. */
+  async list(): Promise<{ backups: StoredBackup[]; broken: BrokenBackup[] }> {
+    const backups: StoredBackup[] = []
+    const broken: BrokenBackup[] = []
+    for (const name of await this.#folders()) {
+      if (name.endsWith(PARTIAL)) continue
+      const path = join(this.dir, name)
+      await openBackup(path).then(
+        backup => backups.push(backup),
+        error => broken.push({ path, name, problem: messageOf(error) }),
+      )
+    }
+    backups.sort((a, b) => b.manifest.startedAt.localeCompare(a.manifest.startedAt) || b.name.localeCompare(a.name))
+    return { backups, broken }
+  }
+
+  /** Makes the folder that a backup is written into, for its owner alone, and returns its path. */
+  async begin(name: string): Promise<string> {
+    const path = join(this.dir, `${name}${PARTIAL}`)
+    await mkdir(this.dir, { recursive: true, mode: 0o700 })
+    await mkdir(path, { mode: 0o700 })
+    return path
+  }
+
+  /** Writes the manifest, brings all to the disk and gives the folder its name: from then on it is listed. */
+  async finish(partial: string, manifest: Manifest): Promise<string> {
+    const path = join(this.dir, manifest.name)
+    await writeSynced(join(partial, MANIFEST), manifestText(manifest))
+    await syncFolder(partial)
+    await rename(partial, path)
+    await syncFolder(this.dir)
+    return path
+  }
+
+  /** Removes what unfinished backups left; the lock of the instance tells that nobody writes there now. */
+  async clean(): Promise<string[]> {
+    const left = (await this.#folders()).filter(name => name.endsWith(PARTIAL))
+    for (const name of left) await rm(join(this.dir, name), { recursive: true, force: true })
+    return left
+  }
+
+  /** Renamed first, so that a backup that is half removed is never listed. */
+  async remove(name: string): Promise<void> {
+    const partial = join(this.dir, `${name}${PARTIAL}`)
+    await rename(join(this.dir, name), partial)
+    await syncFolder(this.dir)
+    await rm(partial, { recursive: true, force: true })
+  }
+
+  async #folders(): Promise<string[]> {
+    const entries = await readdir(this.dir, { withFileTypes: true }).catch(absentIsEmpty)
+    return entries.filter(entry => entry.isDirectory()).map(entry => entry.name)
+  }
+}
+
+/** Returns the backup in a folder. @throws RefusedError when there is none, or its manifest is damaged. */
+export async function openBackup(path: string): Promise<StoredBackup> {
+  const text = await readFile(join(path, MANIFEST), 'utf8').catch(error => {
+    throw notABackup(path, messageOf(error))
+  })
+  const manifest = readManifest(text, join(path, MANIFEST))
+  return { path, name: manifest.name, manifest, checks: await readChecks(path) }
+}
+
+/** Whether the path is the folder of a finished backup. */
+export async function isBackup(path: string): Promise<boolean> {
+  return stat(join(path, MANIFEST)).then(
+    found => found.isFile(),
+    () => false,
+  )
+}
+
+/** Notes a look at the backup beside it; on the disk before this returns. */
+export async function noteCheck(path: string, record: CheckRecord): Promise<void> {
+  const file = await open(join(path, CHECKS), 'a', 0o600)
+  try {
+    await file.appendFile(`${JSON.stringify(record)}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** A line that cannot be read (a crash while it was written) tells nothing. */
+async function readChecks(path: string): Promise<CheckRecord[]> {
+  const text = await readFile(join(path, CHECKS), 'utf8').catch(() => '')
+  return text.split('\n').flatMap(line => {
+    try {
+      return line === '' ? [] : [JSON.parse(line) as CheckRecord]
+    } catch {
+      return []
+    }
+  })
+}
+
+function absentIsEmpty(error: NodeJS.ErrnoException): [] {
+  if (error.code === 'ENOENT') return []
+  throw new RefusedError({
+    code: 'backups-unreadable',
+    message: 'The folder of the backups cannot be read.',
+    cause: error.message,
+    next: 'Correct its owner or mode, or name another folder under backups in mstdn-ops.yaml.',
+  })
+}
+
+function notABackup(path: string, cause: string): RefusedError {
+  return new RefusedError({
+    code: 'not-a-backup',
+    message: `There is no backup in ${path}.`,
+    cause,
+    next: 'List the backups: mstdn-ops db:backups',
+  })
+}

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Effect, Invocation } from '../runner.js'
+import type { Captures, DatabaseAddons } from './managed-database.js'
 
 /**
  * The seam between what operators want and where Mastodon runs.
@@ -26,6 +27,8 @@ export interface Backend {
   readonly storage?: Storage
   readonly postgres?: PostgresConnector
   readonly redis?: RedisConnector
+  readonly captures?: Captures
+  readonly databases?: DatabaseAddons
   /** Why an absent facet cannot be had here, and what to do instead. */
   readonly without?: Readonly<Partial<Record<FacetName, Excuse>>>
   close(): Promise<void>
@@ -42,6 +45,8 @@ export type FacetName =
   | 'storage'
   | 'postgres'
   | 'redis'
+  | 'captures'
+  | 'databases'
 
 /** Why the platform cannot do something, and what the operator does instead. */
 export interface Excuse {

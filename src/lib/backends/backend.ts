@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Effect, Invocation } from '../runner.js'
 import type { Captures, DatabaseAddons } from './managed-database.js'
 
@@ -257,10 +257,55 @@ export interface PostgresConnector {
   target(): Promise<PostgresTarget>
   /** A byte stream to the server, where no port can be reached directly. */
   openStream?(): Promise<Duplex>
+  /**
+   * Returns the place where PostgreSQL's own programs reach the server; absent where none are started.
+   *
+   * @throws RefusedError when there is none.
+   */
+  tools?(): Promise<PostgresTools>
   /** An interactive psql. */
   psql(database: string, args: readonly string[]): Promise<Invocation>
   /** The line that an operator would type to run this SQL. */
   byHand(database: string, sql: string): string
+}
+
+/** Where pg_dump and pg_restore run: beside the server, or on this machine. */
+export interface PostgresTools {
+  /** For people: `service db`, `this machine`. */
+  readonly where: string
+  /**
+   * Starts a script. When this process dies, so does everything that the script started.
+   *
+   * @throws RefusedError when nothing can be started there.
+   */
+  open(script: ToolScript): Promise<ToolRun>
+}
+
+/** A script for `sh`, with PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE set. */
+export interface ToolScript {
+  /** What it is, for people: `pg_dump`. */
+  what: string
+  script: string
+  /** Its `$1` and on. */
+  args?: readonly string[]
+  /** The database that PGDATABASE names; the instance's own where absent. */
+  database?: string
+  effect: Effect
+  /** Whether its standard input is what is written to {@link ToolRun.stdin}; otherwise it is empty. */
+  fed?: boolean
+}
+
+/** A script that was started. */
+export interface ToolRun {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  /**
+   * The script's own code, and what it said on standard error: the beginning and the end where that is long.
+   *
+   * @throws RefusedError when it never started or, for a read, its end was not seen; OutcomeUnknownError for a write.
+   */
+  readonly ended: Promise<{ exitCode: number; stderr: string }>
+  kill(): void
 }
 
 export interface RedisTarget {

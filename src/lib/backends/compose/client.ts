@@ -1,6 +1,6 @@
 import { RefusedError } from '../../errors.js'
 import { type Invocation, type Outcome, programIsMissing, type Runner } from '../../runner.js'
-import { firstLine } from './complaints.js'
+import { firstLine } from '../complaints.js'
 
 /** Which engine is spoken to; nothing set means what the operator's shell says (DOCKER_HOST, current context). */
 export interface EngineChoice {

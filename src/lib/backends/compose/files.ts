@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { RefusedError, UsageError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import { type Files, ROLES, type Role } from '../backend.js'
-import { firstLine } from './complaints.js'
+import { firstLine } from '../complaints.js'
 import type { Container } from './containers.js'
 import type { Stack } from './stack.js'
 

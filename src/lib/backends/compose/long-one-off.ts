@@ -1,7 +1,7 @@
 import { OutcomeUnknownError, RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import type { AppCommand, AppOutcome } from '../backend.js'
-import { firstLine } from './complaints.js'
+import { firstLine } from '../complaints.js'
 import type { Container } from './containers.js'
 import { followToEnd } from './follow.js'
 import { envFlags } from './one-off.js'

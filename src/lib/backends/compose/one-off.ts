@@ -1,10 +1,10 @@
 import type { Invocation, Outcome } from '../../runner.js'
 import { shellLine } from '../../text.js'
 import type { AppCommand, AppOutcome, OneOff } from '../backend.js'
+import { believed, marked } from '../marked.js'
 import { randomNonce } from '../nonce.js'
 import type { Container } from './containers.js'
 import { runLong, untilLongOver } from './long-one-off.js'
-import { believed, marked } from './marked.js'
 import type { ComposeProject } from './project.js'
 import type { Stack } from './stack.js'
 

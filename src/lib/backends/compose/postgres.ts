@@ -2,7 +2,9 @@ import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import { shellLine } from '../../text.js'
-import type { PostgresConnector, PostgresTarget } from '../backend.js'
+import type { PostgresConnector, PostgresTarget, PostgresTools } from '../backend.js'
+import { randomNonce } from '../nonce.js'
+import { leashed, toolRun } from '../tool-run.js'
 import { decoded, serverUrl } from '../urls.js'
 import type { Container } from './containers.js'
 import { type AppEnvironment, containerAt, Reach, type ServerAddress } from './reach.js'
@@ -89,14 +91,30 @@ export class ComposePostgres implements PostgresConnector {
     return this.#reach.open(server.address)
   }
 
+  /** A client older than the server is refused by it, so the server's own container comes first. */
+  async tools(): Promise<PostgresTools> {
+    const { server, seat, reach } = await this.#seat()
+    const { user, password } = server
+    const variables = { ...connectionVariables(reach), PGUSER: user, ...sslVariable(server.tls) }
+    return {
+      where: `service ${seat.service}`,
+      open: async script => {
+        const nonce = randomNonce()
+        const env = { ...variables, PGDATABASE: script.database ?? server.database }
+        const flags = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+        const words = ['exec', '-i', ...flags, ...secretFlag(password, 'PGPASSWORD'), seat.name]
+        const invocation = this.#stack.project.docker([...words, ...leashed(script, nonce)], {
+          effect: script.effect,
+          ...(password === undefined ? {} : { env: { PGPASSWORD: password } }),
+        })
+        return toolRun(await this.#stack.parts.runner.open(invocation), nonce, script)
+      },
+    }
+  }
+
   /** @throws RefusedError when no container of the project has psql. */
   async psql(database: string, args: readonly string[]): Promise<Invocation> {
-    const server = await this.locate()
-    const containers = await this.#stack.containers()
-    const own = containerAt(containers, server.address)
-    const seat = psqlSeat(containers, own)
-    if (seat === undefined) throw noPsql(this.where)
-    const reach = seat === own ? { host: '127.0.0.1', port: portOf(server.address) } : server.address
+    const { server, seat, reach } = await this.#seat()
     const words = ['psql', ...connectionFlags(reach), '-U', server.user, '-d', database, ...args]
     return this.#stack.project.docker(
       ['exec', this.#tty, ...secretFlag(server.password, 'PGPASSWORD'), seat.name, ...words],
@@ -106,6 +124,16 @@ export class ComposePostgres implements PostgresConnector {
         byHand: this.#line(database, args),
       },
     )
+  }
+
+  /** @throws RefusedError when no container of the project has PostgreSQL's programs. */
+  async #seat(): Promise<{ server: PostgresServer; seat: Container; reach: ServerAddress }> {
+    const server = await this.locate()
+    const containers = await this.#stack.containers()
+    const own = containerAt(containers, server.address)
+    const seat = psqlSeat(containers, own)
+    if (seat === undefined) throw noPsql(this.where)
+    return { server, seat, reach: seat === own ? { host: '127.0.0.1', port: portOf(server.address) } : server.address }
   }
 
   byHand(database: string, sql: string): string {
@@ -145,6 +173,17 @@ function connectionFlags(address: ServerAddress): string[] {
   return ['-h', address.host, '-p', String(address.port)]
 }
 
+function connectionVariables(address: ServerAddress): Record<string, string> {
+  if ('socket' in address) return { PGHOST: address.socket.replace(/\/[^/]*$/, '') }
+  return { PGHOST: address.host, PGPORT: String(address.port) }
+}
+
+/** As strict as the app itself is; libpq's own default would do without. */
+function sslVariable(tls: PostgresTarget['tls']): Record<string, string> {
+  if (tls === 'accept-any') return { PGSSLMODE: 'require' }
+  return tls === 'verify' ? { PGSSLMODE: 'verify-full' } : {}
+}
+
 /** The server's own container, unless it is a pooler beside a container that has psql for certain. */
 function psqlSeat(containers: readonly Container[], own: Container | undefined): Container | undefined {
   const isPostgres = (container: Container) => /postg/.test(container.image)
@@ -163,8 +202,8 @@ export function shown(address: ServerAddress): string {
 function noPsql(where: string): RefusedError {
   return new RefusedError({
     code: 'no-psql',
-    message: 'There is no psql for this server in the compose project.',
+    message: 'There is no PostgreSQL client for this server in the compose project.',
     cause: `${where} is no service of the project, and no other service runs a PostgreSQL image.`,
-    next: 'Run psql on a machine that reaches the server.',
+    next: 'Give the project a service with a PostgreSQL image, or work on a machine that reaches the server (backend direct).',
   })
 }

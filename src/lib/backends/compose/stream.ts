@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Channel } from '../../runner.js'
-import { firstLine } from './complaints.js'
+import { firstLine } from '../complaints.js'
 
 /** What a container engine says on standard output in place of the server's answer (exit code 126). */
 const ENGINE_SPEAKS = /^(OCI runtime|Error response from daemon|exec failed|unable to start container)/

@@ -44,7 +44,7 @@ export async function openDirect(
   redactor.add('database password', postgres.password)
   return {
     ...(names ?? namesOf(postgres)),
-    postgres: new DirectPostgres(postgres),
+    postgres: new DirectPostgres(postgres, { runner: parts.runner }),
     ...(redis === undefined || isMistake(redis) ? {} : { redis: new DirectRedis(redis) }),
     preflight: async () => undefined,
     close: async () => undefined,

@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
-import type { Invocation } from '../../runner.js'
+import type { Invocation, Runner } from '../../runner.js'
 import { shellLine } from '../../text.js'
-import type { PostgresConnector, PostgresTarget } from '../backend.js'
+import type { PostgresConnector, PostgresTarget, PostgresTools } from '../backend.js'
+import { localTools } from './local-tools.js'
 import type { PostgresAddress } from './urls.js'
 
 /** Milliseconds that a server may take to say whether it speaks TLS. */
@@ -13,11 +14,15 @@ const SSL_REQUEST = 80_877_103
 export class DirectPostgres implements PostgresConnector {
   readonly where: string
   readonly #address: PostgresAddress
+  readonly tools?: () => Promise<PostgresTools>
   #tls: Promise<PostgresTarget['tls']> | undefined
 
-  constructor(address: PostgresAddress, where = `PostgreSQL at ${shownHost(address)}`) {
+  /** Without a runner it starts no program. */
+  constructor(address: PostgresAddress, parts: { where?: string; runner?: Runner } = {}) {
+    const { where = `PostgreSQL at ${shownHost(address)}`, runner } = parts
     this.#address = address
     this.where = where
+    if (runner) this.tools = () => localTools(runner, this.#variables())
   }
 
   async target(): Promise<PostgresTarget> {
@@ -40,6 +45,12 @@ export class DirectPostgres implements PostgresConnector {
 
   byHand(database: string, sql: string): string {
     return shellLine(['psql', ...this.#flags(database), '-c', sql])
+  }
+
+  #variables(): Record<string, string> {
+    const { host = 'localhost', port = 5432, user, database, password, sslmode } = this.#address
+    const variables = { PGHOST: host, PGPORT: String(port), PGUSER: user, PGDATABASE: database, PGSSLMODE: sslmode }
+    return password === undefined ? variables : { ...variables, PGPASSWORD: password }
   }
 
   #flags(database: string): string[] {

@@ -12,7 +12,7 @@ export interface Login {
 const TOKEN: Invocation = { file: 'heroku', args: ['auth:token'], effect: 'read', timeoutMs: 60_000 }
 
 /** Where the CLI sends its token (@heroku-cli/command 12, lib/vars.js, which takes `localhost` anywhere in a name). */
-const TRUSTED = /^(|.*\.)(heroku\.com|herokai\.com|herokuspace\.com|herokudev\.com)$|^(localhost|127\.0\.0\.1)$/
+export const TRUSTED = /^(|.*\.)(heroku\.com|herokai\.com|herokuspace\.com|herokudev\.com)$|^(localhost|127\.0\.0\.1)$/
 
 /**
  * Returns the CLI's own token and base URL: HEROKU_API_KEY where it is set, which costs no call, else `auth:token`.

@@ -17,7 +17,7 @@ export const TOO_LATE = `no answer within ${LIMIT_MS / 1000} s`
 
 /** A change: what it does to the API, and what an operator would type for it. */
 export interface Change {
-  method: 'POST' | 'PATCH' | 'DELETE'
+  method: 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   path: string
   body?: unknown
   /** The change in words for the plan, without values. */
@@ -65,19 +65,21 @@ export class PlatformApi {
   /**
    * Carries a change out, once: it is never sent again, for it may have taken effect although no answer came.
    *
-   * Where the answer is lost, `happened` looks. Recorded in the ledger; not sent in a dry run.
+   * Where the answer is lost, `happened` looks. Recorded in the ledger; not sent in a dry run. Returns the answer;
+   * undefined where none came.
    *
    * @throws RefusedError with Heroku's own reason, or when looking shows that nothing happened; OutcomeUnknownError
    * when looking does not tell.
    */
-  async change(change: Change, happened: () => Promise<boolean | undefined>): Promise<void> {
+  async change(change: Change, happened: () => Promise<boolean | undefined>): Promise<unknown> {
     this.#parts.ledger.record({ kind: 'command', exact: change.exact, byHand: change.byHand })
-    if (this.#parts.dryRun) return
+    if (this.#parts.dryRun) return undefined
     try {
-      await this.send(change)
+      return await this.send(change)
     } catch (error) {
       if (!(error instanceof OutcomeUnknownError)) throw error
       await this.#settle(error, happened)
+      return undefined
     }
   }
 
@@ -194,7 +196,7 @@ function lost({ method, path }: Pick<Change, 'method' | 'path'>, cause: string):
     code: 'heroku-answer-lost',
     message: `Heroku's answer to ${method} ${path} was lost.`,
     cause: printableLine(cause),
-    next: 'Look at the app before you run the command again: heroku releases, heroku ps',
+    next: `Look at the app before you run the command again: ${path.startsWith('/client/') ? 'heroku pg:backups' : 'heroku releases, heroku ps'}`,
   })
 }
 

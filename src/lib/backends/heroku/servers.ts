@@ -8,11 +8,13 @@ import type { HerokuApp } from './app.js'
 /** PostgreSQL at the app's DATABASE_URL, reached from here. */
 class HerokuPostgres implements PostgresConnector {
   readonly where: string
+  readonly tools: PostgresConnector['tools']
   readonly #direct: DirectPostgres
   readonly #app: HerokuApp
 
   constructor(app: HerokuApp, direct: DirectPostgres) {
     this.where = direct.where
+    this.tools = direct.tools
     this.#direct = direct
     this.#app = app
   }
@@ -36,7 +38,10 @@ export function postgresOf(app: HerokuApp, url: string | undefined, tls: TlsChoi
   const address = postgresAddressOf(url, { ...tls, unsaid: 'verify' })
   if (isMistake(address)) return unreadable(app, 'DATABASE_URL', address)
   app.parts.output.redactor.add('database password', address.password)
-  return new HerokuPostgres(app, new DirectPostgres(address, `Heroku Postgres of ${app.name}`))
+  return new HerokuPostgres(
+    app,
+    new DirectPostgres(address, { where: `Heroku Postgres of ${app.name}`, runner: app.parts.runner }),
+  )
 }
 
 /** Returns the connector of REDIS_URL with the namespace of its keys, or why there is none. */

@@ -1,4 +1,4 @@
-import { printableLine } from '../../text.js'
+import { printableLine } from '../text.js'
 
 /**
  * Returns what a client complained about, on one line.

@@ -1,5 +1,5 @@
-import { OutcomeUnknownError, RefusedError } from '../../errors.js'
-import type { Effect, Outcome } from '../../runner.js'
+import { OutcomeUnknownError, RefusedError } from '../errors.js'
+import type { Effect, Outcome } from '../runner.js'
 import { firstLine } from './complaints.js'
 
 /**

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { believed, marked, readMarkers } from '../../../../src/lib/backends/compose/marked.js'
+import { believed, marked, readMarkers } from '../../../src/lib/backends/marked.js'
 
 const NONCE = 'mstdn-ops-0123'
 

@@ -1,0 +1,50 @@
+import type { Channel } from '../runner.js'
+import type { ToolRun, ToolScript } from './backend.js'
+import { believed } from './marked.js'
+
+/**
+ * Runs a script between markers, and ends all that it started once standard input ends: when this process is killed,
+ * the engine's client dies with it and the input ends, while the program in the container would go on (pg_dump did, in
+ * every client tried). Inherited variables that would lead libpq elsewhere are left out. `kill 0` reaches the whole group; an exec has a group of its own. Needs nothing but `sh`.
+ */
+const LEASHED = `m=$1 s=$2; shift 2; unset PGSERVICE PGHOSTADDR PGOPTIONS; exec 3<&0
+{ while read -r _ <&3; do :; done; kill -TERM 0; } >/dev/null 2>&1 &
+w=$!; echo "$m start" >&2; sh -c "$s" tool "$@" </dev/null 3<&-; r=$?
+kill "$w" 2>/dev/null; printf '\\n%s end %s\\n' "$m" "$r" >&2; exit "$r"`
+
+/** What reads its input ends by itself when that ends. */
+const FED = `m=$1 s=$2; shift 2; unset PGSERVICE PGHOSTADDR PGOPTIONS; echo "$m start" >&2; sh -c "$s" tool "$@"; r=$?
+printf '\\n%s end %s\\n' "$m" "$r" >&2; exit "$r"`
+
+/** Enough for a start marker and the first complaints, and for the last ones and the end marker. */
+const KEPT = 32 * 1024
+
+/** Returns the words that run the script on a leash. */
+export function leashed({ script, args = [], fed }: ToolScript, nonce: string): string[] {
+  return ['sh', '-c', fed ? FED : LEASHED, 'mstdn-ops', nonce, script, ...args]
+}
+
+/** Returns the run of what {@link leashed} started. */
+export function toolRun(channel: Channel, nonce: string, { what, effect }: ToolScript): ToolRun {
+  const said = bounded(channel)
+  const ended = channel.ended.then(exitCode => {
+    const outcome = { stdout: '', stderr: said(), exitCode, planned: false }
+    return believed(outcome, nonce, what, effect)
+  })
+  // Asked for when the streams have ended; until then nobody may be listening.
+  ended.catch(() => undefined)
+  return { stdin: channel.stdin, stdout: channel.stdout, ended, kill: () => channel.kill('SIGKILL') }
+}
+
+/** Returns a function that tells the beginning and the end of standard error so far. */
+function bounded(channel: Channel): () => string {
+  let head = ''
+  let tail = ''
+  channel.stderr.setEncoding('utf8')
+  channel.stderr.on('data', (text: string) => {
+    const room = KEPT - head.length
+    head += text.slice(0, Math.max(0, room))
+    tail = (tail + text.slice(Math.max(0, room))).slice(-KEPT)
+  })
+  return () => head + tail
+}

@@ -1,0 +1,75 @@
+import type { Equipment, Stage } from './pipeline.js'
+
+/** How a dump is compressed: by pg_dump's own zstd, by zstd behind it, or by pg_dump's gzip. */
+export type Compression = 'own-zstd' | 'zstd' | 'gzip'
+
+/** Returns the best that is there: zstd is three times quicker than gzip, and smaller (measured on 1 GB, 15.18). */
+export function compressionOf({ ownZstd, programs }: Equipment): Compression {
+  if (ownZstd) return 'own-zstd'
+  return programs.has('zstd') ? 'zstd' : 'gzip'
+}
+
+/** The name that a dump has in a backup. */
+export function dumpName(compression: Compression): string {
+  return compression === 'zstd' ? 'database.dump.zst' : 'database.dump'
+}
+
+const SETTINGS: Readonly<Record<Compression, string[]>> = {
+  'own-zstd': ['--compress=zstd:1'],
+  zstd: ['-Z0'],
+  gzip: ['-Z1'],
+}
+
+/** Returns the programs that write the database, as the snapshot shows it, in PostgreSQL's custom format. */
+export function dumpStages(compression: Compression, snapshot: string, equipment: Equipment): Stage[] {
+  const dump = ['pg_dump', '-Fc', ...SETTINGS[compression], '--no-password', `--snapshot=${snapshot}`]
+  const stages = [{ name: 'pg_dump', words: dump }]
+  if (compression === 'zstd') stages.push({ name: 'zstd', words: ['zstd', '-1', '-T2', '-q', '-c'] })
+  return stages.map(stage => niced(stage, equipment))
+}
+
+/** Returns the programs that read a dump whole and print each table with the rows that they saw of it. */
+export function decodeStages(zstd: boolean, equipment: Equipment): Stage[] {
+  const stages = [
+    ...(zstd ? [{ name: 'zstd', words: ['zstd', '-dc', '-q'] }] : []),
+    { name: 'pg_restore', words: ['pg_restore', '--section=data', '-f', '-'] },
+    { name: 'awk', words: ['awk', COUNT_ROWS] },
+  ]
+  return stages.map(stage => niced(stage, equipment))
+}
+
+/** The app's own work comes first. */
+function niced(stage: Stage, { programs }: Equipment): Stage {
+  return programs.has('nice') ? { ...stage, words: ['nice', '-n', '10', ...stage.words] } : stage
+}
+
+/** A row of COPY's text format is one line: line feeds inside of values are written as \n. */
+const COUNT_ROWS = `copying && $0 == "\\\\." { print rows "\\t" copying; copying = ""; next }
+copying { rows++; next }
+/^COPY .* FROM stdin;$/ { copying = substr($0, 6, length($0) - 17); rows = 0 }
+END { print (copying ? "cut" : "whole") }`
+
+export interface DecodedTable {
+  schema: string
+  table: string
+  rows: number
+}
+
+/** Returns what {@link decodeStages} printed, or undefined when it does not tell that it saw the end. */
+export function decodedTables(printed: string): DecodedTable[] | undefined {
+  const lines = printed.trimEnd().split('\n')
+  if (lines.pop() !== 'whole') return undefined
+  return lines.filter(Boolean).map(line => {
+    const [rows = '', copied = ''] = line.split('\t')
+    const [schema = '', table = ''] = identifiersIn(copied)
+    return { schema, table, rows: Number(rows) }
+  })
+}
+
+/** Reads `schema.table (columns)` with the names quoted where they must be. */
+function identifiersIn(text: string): string[] {
+  const names = /^((?:"(?:[^"]|"")*"|[^".\s(])+)\.((?:"(?:[^"]|"")*"|[^"\s(])+)/.exec(text)
+  return [names?.[1] ?? '', names?.[2] ?? ''].map(name =>
+    name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name,
+  )
+}

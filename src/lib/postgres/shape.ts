@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import type { Database } from './access.js'
+
+/** A short hash of each object's definition, by `kind name`. */
+export type Shape = Record<string, string>
+
+/** Not what belongs to PostgreSQL or to an extension. */
+const OWN = (classid: string, oid: string, namespace: string) => `${namespace} !~ '^pg_'
+  AND ${namespace} <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d
+    WHERE d.objid = ${oid} AND d.classid = '${classid}'::regclass AND d.deptype = 'e')`
+
+const OBJECTS = `SELECT 'column' AS kind, n.nspname || '.' || c.relname || '.' || a.attname AS name,
+    concat_ws(' ', row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), format_type(a.atttypid, a.atttypmod),
+      a.attnotnull, a.attidentity, a.attgenerated, pg_get_expr(f.adbin, f.adrelid)) AS definition
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm') AND ${OWN('pg_class', 'c.oid', 'n.nspname')}
+UNION ALL
+  SELECT 'index', n.nspname || '.' || c.relname, pg_get_indexdef(c.oid) FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('i', 'I') AND ${OWN('pg_class', 'c.oid', 'n.nspname')}
+    AND n.nspname <> 'pg_toast'
+UNION ALL
+  SELECT 'constraint', n.nspname || '.' || t.relname || '.' || k.conname, pg_get_constraintdef(k.oid)
+  FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+  WHERE ${OWN('pg_class', 't.oid', 'n.nspname')}
+UNION ALL
+  SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'm' THEN 'materialized view' ELSE 'view' END,
+    n.nspname || '.' || c.relname, CASE c.relkind WHEN 'S' THEN '' ELSE pg_get_viewdef(c.oid) END
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('S', 'v', 'm') AND ${OWN('pg_class', 'c.oid', 'n.nspname')}
+UNION ALL
+  SELECT 'function', n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+    pg_get_functiondef(p.oid)
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+  WHERE p.prokind IN ('f', 'p') AND ${OWN('pg_proc', 'p.oid', 'n.nspname')}
+UNION ALL
+  SELECT 'trigger', n.nspname || '.' || t.relname || '.' || g.tgname, pg_get_triggerdef(g.oid)
+  FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+  WHERE NOT g.tgisinternal AND ${OWN('pg_class', 't.oid', 'n.nspname')}`
+
+/** PostgreSQL 10 has `proisagg` in place of `prokind`; 9.x lacks columns that are read here. */
+export async function shapeOf(database: Database): Promise<Shape> {
+  const objects = (await database.serverVersionNum()) >= 110_000 ? OBJECTS : OBJECTS_OF_10
+  const rows = await database.query<{ kind: string; name: string; definition: string }>(objects)
+  const entries = rows.map(({ kind, name, definition }) => [`${kind} ${name}`, hashOf(definition)] as const)
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+const OBJECTS_OF_10 = OBJECTS.replace("p.prokind IN ('f', 'p')", 'NOT p.proisagg').replace('a.attgenerated, ', '')
+
+function hashOf(definition: string): string {
+  return createHash('sha256').update(definition).digest('hex').slice(0, 12)
+}
+
+/** Returns in words how the second differs from the first: what is missing, what is new, what is another. */
+export function shapeDifferences(expected: Shape, found: Shape): string[] {
+  const names = [...new Set([...Object.keys(expected), ...Object.keys(found)])]
+  return names.flatMap(name => {
+    if (expected[name] === found[name]) return []
+    if (found[name] === undefined) return [`${name} is missing`]
+    return expected[name] === undefined ? [`${name} is too many`] : [`${name} is another`]
+  })
+}

@@ -14,6 +14,22 @@ export interface RowBudget {
   warnAt?: number
 }
 
+/** Where backups are kept, for whom they are encrypted, and how many stay. */
+export interface BackupSettings {
+  /** Absolute; undefined: a folder of the instance among the user's data. */
+  dir?: string
+  /** Undefined: they are not encrypted. */
+  recipient?: string
+  keep?: Keep
+}
+
+/** For how many days, weeks and months a backup stays; what is absent is as the tool has it. */
+export interface Keep {
+  daily?: number
+  weekly?: number
+  monthly?: number
+}
+
 /** Everything that is known about one instance from configuration, environment and flags; validated here, once. */
 export interface Instance {
   /** The name under which runs and locks are kept. */
@@ -40,6 +56,7 @@ export interface Instance {
   domain?: string
   mastodonVersion?: string
   budget: RowBudget
+  backups: BackupSettings
   /** What the platform's own variables say: used only where nothing was configured. */
   ambient: Ambient
 }
@@ -92,9 +109,10 @@ export async function resolveInstance(flags: InstanceFlags, env: NodeJS.ProcessE
   return domain === undefined ? instance : { ...instance, domain }
 }
 
-type FileInstance = Omit<Instance, 'name' | 'projectDir' | 'projectDirGiven' | 'budget' | 'ambient'> & {
+type FileInstance = Omit<Instance, 'name' | 'projectDir' | 'projectDirGiven' | 'budget' | 'backups' | 'ambient'> & {
   projectDir?: string
   budget?: RowBudget
+  backups?: BackupSettings
 }
 export interface ConfigFile {
   default?: string
@@ -201,6 +219,7 @@ function merge(
     projectDir: resolve(projectDir ?? '.'),
     projectDirGiven: projectDir !== undefined,
     budget: { ...chosen.settings.budget, ...env.budget },
+    backups: { ...chosen.settings.backups, ...env.backups },
   }
   return backend === undefined ? merged : { ...merged, backend: backend as BackendKind }
 }

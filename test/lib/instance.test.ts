@@ -108,6 +108,47 @@ describe('a configuration file', () => {
   })
 })
 
+describe('where backups go', () => {
+  const recipient = `age1${'q'.repeat(58)}`
+
+  it('is a folder relative to the file, with what stays', async () => {
+    const yaml = `instances:\n  a:\n    backups: {dir: kept, recipient: ${recipient}, keep: {daily: 3, monthly: 0}}\n`
+    const { backups } = await resolveWith(yaml)
+    expect(backups).toEqual({ dir: join(dir, 'kept'), recipient, keep: { daily: 3, monthly: 0 } })
+  })
+
+  it('can be said by variables, which win one by one', async () => {
+    const yaml = 'instances:\n  a: {backups: {dir: kept, keep: {daily: 3}}}\n'
+    const env = { MSTDN_OPS_BACKUP_DIR: '/b', MSTDN_OPS_BACKUP_RECIPIENT: recipient }
+    expect((await resolveWith(yaml, {}, env)).backups).toEqual({ dir: '/b', recipient, keep: { daily: 3 } })
+    const one = await resolveWith(yaml, {}, { MSTDN_OPS_BACKUP_RECIPIENT: recipient })
+    expect(one.backups).toEqual({ dir: join(dir, 'kept'), recipient, keep: { daily: 3 } })
+    expect((await resolveWith('instances:\n  a: {}\n')).backups).toEqual({})
+  })
+
+  it('is checked with the rest, and a secret key in the wrong place is not shown', async () => {
+    const secret = `AGE-SECRET-KEY-1${'Q'.repeat(58)}`
+    const yaml = [
+      'instances:',
+      '  a:',
+      '    backups:',
+      '      folder: x',
+      `      recipient: ${secret}`,
+      '      keep: {daily: -1, yearly: 2}',
+    ].join('\n')
+    const error = await refusal(resolveWith(yaml, {}, { MSTDN_OPS_BACKUP_RECIPIENT: 'ssh-ed25519 AAAA' }))
+    expect(error.exitCode).toBe(2)
+    expect(error.why?.split('\n')).toEqual([
+      'environment MSTDN_OPS_BACKUP_RECIPIENT: is a key of ssh: only recipients of age are understood (age1…)',
+      expect.stringMatching(/:4: .*backups\.folder is not a setting \(allowed: dir, recipient, keep\)/),
+      expect.stringMatching(/:5: instances\.a\.backups\.recipient is a secret key: put its public half here/),
+      expect.stringMatching(/:6: instances\.a\.backups\.keep\.daily is -1: must be at least 0/),
+      expect.stringMatching(/:6: .*keep\.yearly is not a setting \(allowed: daily, weekly, monthly\)/),
+    ])
+    expect(JSON.stringify(error)).not.toContain('QQQQ')
+  })
+})
+
 describe('an app that is named', () => {
   const yaml = [
     'default: main',
@@ -131,6 +172,7 @@ describe('an app that is named', () => {
         app: 'new-app',
         projectDirGiven: false,
         budget: {},
+        backups: {},
       })
       expect(Object.keys(instance)).not.toContain('domain')
       expect(Object.keys(instance)).not.toContain('roles')

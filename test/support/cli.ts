@@ -29,6 +29,7 @@ export function cli(
     ...cleanEnvironment(),
     XDG_STATE_HOME: join(home, 'state'),
     XDG_CONFIG_HOME: join(home, 'config'),
+    XDG_DATA_HOME: join(home, 'data'),
     ...options.env,
   }
   return new Promise(resolve => {

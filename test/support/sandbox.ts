@@ -24,7 +24,11 @@ export async function testSandbox(options: { release?: string; statuses?: number
   const runner = new Runner({ output: new Output({ quiet: true }), ledger: new Ledger() })
   const size = { statuses: options.statuses ?? 50, remoteAccounts: 10 }
   const sandbox = await startSandbox({ dir: join(dir, 'sandbox'), runner, size, release: options.release })
-  const base = { MSTDN_OPS_SANDBOX_DIR: join(dir, 'sandbox'), XDG_CONFIG_HOME: join(dir, 'config') }
+  const base = {
+    MSTDN_OPS_SANDBOX_DIR: join(dir, 'sandbox'),
+    XDG_CONFIG_HOME: join(dir, 'config'),
+    XDG_DATA_HOME: join(dir, 'data'),
+  }
   Object.assign(process.env, base, { XDG_STATE_HOME: join(dir, 'state') })
   // It is the tests' own, and the tool refuses variables that it does not know.
   delete process.env.MSTDN_TEST_FULL

@@ -63,6 +63,7 @@ export function scriptedToolbox(dir: string, dryRun = false): Toolbox {
     domain: 'mastodon.example',
     mastodonVersion: '4.5.3',
     budget: {},
+    backups: {},
     ambient: { inDyno: false },
   }
   return {

@@ -46,6 +46,7 @@ export function toolboxOf(made: Made): Toolbox {
       projectDirGiven: false,
       domain: 'example.com',
       budget: {},
+      backups: {},
       ambient: { inDyno: false },
     },
     mastodonVersion: made.version ?? '4.5.3',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isRecord } from '../backends/json.js'
 import { RefusedError } from '../errors.js'
+import { printableLine } from '../text.js'
 
 /** The name of the file that describes a backup, in the backup's folder. */
 export const MANIFEST = 'manifest.json'
@@ -98,11 +99,23 @@ export function manifestText(manifest: Manifest): string {
  */
 export function readManifest(text: string, path: string): Manifest {
   const { checksum, manifest } = parsed(text, path)
-  if (manifest.format !== FORMAT && Number(manifest.format) > FORMAT) throw tooNew(path)
+  if (Number(manifest.format) > FORMAT) throw tooNew(path)
   const body = JSON.stringify(manifest, null, 2)
   const whole = `${JSON.stringify({ checksum, ...manifest }, null, 2)}\n`
   if (checksum !== checksumOf(body) || whole !== text) throw damaged(path, 'Its checksum does not match.')
+  refuseForeign(manifest, path)
   return manifest
+}
+
+/** A manifest with a right checksum may still be made by hand: its files must lie in its own folder. */
+function refuseForeign({ format, files }: Manifest, path: string): void {
+  if (Number(format) !== FORMAT || !Array.isArray(files)) throw damaged(path, 'It is not of a form that is known.')
+  const stray = files.find(({ name }) =>
+    String(name)
+      .split('/')
+      .some(part => ['', '.', '..'].includes(part)),
+  )
+  if (stray) throw damaged(path, `It names a file outside of the backup: ${printableLine(String(stray.name))}.`)
 }
 
 function parsed(text: string, path: string): { checksum: unknown; manifest: Manifest } {

@@ -1,7 +1,9 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { syncFolder, writeSynced } from '../atomic-file.js'
-import { messageOf, RefusedError } from '../errors.js'
+import { messageOf, OperatorError, RefusedError } from '../errors.js'
+import { backupsDir } from '../paths.js'
+import type { Toolbox } from '../toolbox.js'
 import { MANIFEST, type Manifest, manifestText, readManifest } from './manifest.js'
 
 /** The ending of a folder that is being written: never listed as a backup. */
@@ -18,9 +20,12 @@ export interface CheckRecord {
   why?: string
 }
 
+const LEVELS: readonly CheckRecord['level'][] = ['checksums', 'decoded', 'drilled']
+
 /** A finished backup in the store. */
 export interface StoredBackup {
   path: string
+  /** Of its folder: where a backup was copied, not the one in its manifest. */
   name: string
   manifest: Manifest
   checks: CheckRecord[]
@@ -31,6 +36,26 @@ export interface BrokenBackup {
   path: string
   name: string
   problem: string
+  /** ISO 8601: what its name says, otherwise when its folder was last written to. */
+  at: string
+}
+
+/** Returns the store of the instance's backups: the folder that is configured, or its own among the user's data. */
+export function storeOf({ instance }: Toolbox): BackupStore {
+  return new BackupStore(instance.backups.dir ?? backupsDir(instance.name))
+}
+
+/**
+ * Whether the content is known to be good: every row was decoded, when it was made or later, and each look that failed
+ * was followed by a good one that went at least as deep.
+ */
+export function isProven({ manifest, checks }: Pick<StoredBackup, 'manifest' | 'checks'>): boolean {
+  const decoded = manifest.verified.decoded || checks.some(({ ok, level }) => ok && level !== 'checksums')
+  return decoded && checks.every((check, at) => check.ok || checks.slice(at + 1).some(later => outdoes(later, check)))
+}
+
+function outdoes(later: CheckRecord, failed: CheckRecord): boolean {
+  return later.ok && LEVELS.indexOf(later.level) >= LEVELS.indexOf(failed.level)
 }
 
 /** The folder that holds the backups of one instance. */
@@ -48,10 +73,9 @@ export class BackupStore {
     for (const name of await this.#folders()) {
       if (name.endsWith(PARTIAL)) continue
       const path = join(this.dir, name)
-      await openBackup(path).then(
-        backup => backups.push(backup),
-        error => broken.push({ path, name, problem: messageOf(error) }),
-      )
+      const opened = await openBackup(path).catch((error: unknown) => brokenAt(path, error))
+      if ('problem' in opened) broken.push(opened)
+      else backups.push(opened)
     }
     backups.sort((a, b) => b.manifest.startedAt.localeCompare(a.manifest.startedAt) || b.name.localeCompare(a.name))
     return { backups, broken }
@@ -92,8 +116,26 @@ export class BackupStore {
 
   async #folders(): Promise<string[]> {
     const entries = await readdir(this.dir, { withFileTypes: true }).catch(absentIsEmpty)
-    return entries.filter(entry => entry.isDirectory()).map(entry => entry.name)
+    return entries.filter(entry => entry.isDirectory() && !isNoBackup(entry.name)).map(entry => entry.name)
   }
+}
+
+/** Where the folder is a disk of its own, the system keeps folders there. */
+function isNoBackup(name: string): boolean {
+  return name.startsWith('.') || name === 'lost+found'
+}
+
+async function brokenAt(path: string, error: unknown): Promise<BrokenBackup> {
+  const problem = error instanceof OperatorError && error.why ? error.why : messageOf(error)
+  const name = basename(path)
+  return { path, name, problem, at: timeInName(name) ?? (await stat(path)).mtime.toISOString() }
+}
+
+/** Names begin with the time, like `20261122-051234`, in UTC. */
+function timeInName(name: string): string | undefined {
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)/.exec(name) ?? []
+  const time = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  return Number.isNaN(time.getTime()) ? undefined : time.toISOString()
 }
 
 /** Returns the backup in a folder. @throws RefusedError when there is none, or its manifest is damaged. */
@@ -102,7 +144,7 @@ export async function openBackup(path: string): Promise<StoredBackup> {
     throw notABackup(path, messageOf(error))
   })
   const manifest = readManifest(text, join(path, MANIFEST))
-  return { path, name: manifest.name, manifest, checks: await readChecks(path) }
+  return { path, name: basename(resolve(path)), manifest, checks: await readChecks(path) }
 }
 
 /** Whether the path is the folder of a finished backup. */
@@ -117,11 +159,13 @@ export async function isBackup(path: string): Promise<boolean> {
 export async function noteCheck(path: string, record: CheckRecord): Promise<void> {
   const file = await open(join(path, CHECKS), 'a', 0o600)
   try {
-    await file.appendFile(`${JSON.stringify(record)}\n`)
+    // A crash in the middle of the line before this one must not swallow it.
+    await file.appendFile(`\n${JSON.stringify(record)}\n`)
     await file.sync()
   } finally {
     await file.close()
   }
+  await syncFolder(path)
 }
 
 /** A line that cannot be read (a crash while it was written) tells nothing. */

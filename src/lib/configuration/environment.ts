@@ -1,10 +1,14 @@
-import { BACKENDS, type BackendKind, type Instance, type Mistake } from '../instance.js'
+import { resolve } from 'node:path'
+import { recipientProblem } from '../backups/recipient.js'
+import { BACKENDS, type BackendKind, type BackupSettings, type Instance, type Mistake } from '../instance.js'
 import { LOG_LEVELS } from '../output.js'
 
 interface Variable {
   /** What it sets, for the message about an unknown variable and for the reference. */
   about: string
   allowed?: readonly string[]
+  /** Returns what is wrong with a value, which may be one that must not be shown. */
+  problem?: (value: string) => string | undefined
 }
 
 /** Every `MSTDN_OPS_*` variable. */
@@ -23,6 +27,11 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   MSTDN_OPS_SANDBOX_DIR: { about: 'where the sandbox keeps its data' },
   MSTDN_OPS_DOMAIN: { about: 'the domain of the instance, where it cannot be read from it' },
   MSTDN_OPS_MASTODON_VERSION: { about: 'the version of Mastodon, where it cannot be read from the instance' },
+  MSTDN_OPS_BACKUP_DIR: { about: 'the folder of the backups' },
+  MSTDN_OPS_BACKUP_RECIPIENT: {
+    about: 'whom backups are encrypted for, as an age recipient',
+    problem: recipientProblem,
+  },
   MSTDN_OPS_LOG_LEVEL: { about: 'how much is said on stderr, like --log-level', allowed: LOG_LEVELS },
   MSTDN_OPS_QUIET: { about: 'silent unless something is wrong, like --quiet', allowed: ['0', '1', 'false', 'true'] },
 }
@@ -40,6 +49,7 @@ interface Environment {
       | 'mastodonVersion'
       | 'projectDir'
       | 'budget'
+      | 'backups'
     >
   > & {
     instance?: string
@@ -66,9 +76,15 @@ export function environmentOf(env: NodeJS.ProcessEnv): Environment {
       sandboxDir: env.MSTDN_OPS_SANDBOX_DIR,
       domain: env.MSTDN_OPS_DOMAIN,
       mastodonVersion: env.MSTDN_OPS_MASTODON_VERSION,
+      backups: backupsOf(env),
     }).filter(([, value]) => value !== undefined && value !== ''),
   ) as Environment['values']
   return { values, mistakes }
+}
+
+function backupsOf(env: NodeJS.ProcessEnv): BackupSettings {
+  const { MSTDN_OPS_BACKUP_DIR: dir, MSTDN_OPS_BACKUP_RECIPIENT: recipient } = env
+  return { ...(dir && { dir: resolve(dir) }), ...(recipient && { recipient }) }
 }
 
 function booleanOf(value: string | undefined): boolean | undefined {
@@ -86,6 +102,8 @@ function mistakeIn(name: string, value: string): Mistake[] {
       },
     ]
   }
+  const problem = variable.problem?.(value)
+  if (problem !== undefined) return [{ place: `environment ${name}`, problem }]
   if (variable.allowed === undefined || variable.allowed.includes(value)) return []
   return [{ place: `environment ${name}`, problem: `is "${value}"`, allowed: variable.allowed.join(', ') }]
 }

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import * as v from 'valibot'
 import { type Document, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml'
+import { recipientProblem } from '../backups/recipient.js'
 import { BACKENDS, type ConfigFile, type Mistake } from '../instance.js'
 
 const text = v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
@@ -10,6 +11,8 @@ const count = v.pipe(
   v.integer('must be a whole number'),
   v.minValue(1, 'must be at least 1'),
 )
+/** Begins a message that stands in place of the value: it may be a secret in the wrong place. */
+const UNSHOWN = 'unshown: '
 const PLANS = ['mini', 'basic', 'essential-0', 'essential-1', 'essential-2'] as const
 
 const budget = v.strictObject({
@@ -19,6 +22,25 @@ const budget = v.strictObject({
   warn_at: v.optional(
     v.pipe(v.number('must be a number'), v.minValue(1, 'must be 1 to 100'), v.maxValue(100, 'must be 1 to 100')),
   ),
+})
+const kept = v.pipe(
+  v.number('must be a number'),
+  v.integer('must be a whole number'),
+  v.minValue(0, 'must be at least 0'),
+)
+const keep = v.strictObject({ daily: v.optional(kept), weekly: v.optional(kept), monthly: v.optional(kept) })
+const backups = v.strictObject({
+  dir: v.optional(text),
+  recipient: v.optional(
+    v.pipe(
+      text,
+      v.check(
+        value => recipientProblem(value) === undefined,
+        issue => `${UNSHOWN}${recipientProblem(issue.input) ?? ''}`,
+      ),
+    ),
+  ),
+  keep: v.optional(keep),
 })
 const roles = v.strictObject({ web: v.optional(texts), sidekiq: v.optional(texts), streaming: v.optional(texts) })
 const instance = v.strictObject({
@@ -38,6 +60,7 @@ const instance = v.strictObject({
   domain: v.optional(v.pipe(text, v.regex(/^[a-z0-9.-]+$/, 'must be a domain like example.social, without https://'))),
   mastodon_version: v.optional(v.pipe(text, v.regex(/^v?\d+\.\d+/, 'must be a version like 4.3.2'))),
   budget: v.optional(budget),
+  backups: v.optional(backups),
 })
 const schema = v.strictObject({
   default: v.optional(text),
@@ -81,6 +104,8 @@ function mistakeOf(issue: v.BaseIssue<unknown>, where: string): Mistake {
   const name = keysOf(issue).join('.') || 'the file'
   if (issue.type === 'strict_object') return unknownKey(where, name, issue)
   if (issue.received === 'undefined') return { place: where, problem: `${name} is missing` }
+  if (issue.message.startsWith(UNSHOWN))
+    return { place: where, problem: `${name} ${issue.message.slice(UNSHOWN.length)}` }
   const [, allowed] = /^allowed: (.*)$/.exec(issue.message) ?? []
   const got = `${name} is ${issue.received}`
   return allowed ? { place: where, problem: got, allowed } : { place: where, problem: `${got}: ${issue.message}` }
@@ -94,6 +119,8 @@ function unknownKey(where: string, name: string, issue: v.BaseIssue<unknown>): M
 
 function keysAt(name: string): string {
   if (/^instances\.[^.]+\.budget\./.test(name)) return Object.keys(budget.entries).join(', ')
+  if (/^instances\.[^.]+\.backups\.keep\./.test(name)) return Object.keys(keep.entries).join(', ')
+  if (/^instances\.[^.]+\.backups\./.test(name)) return Object.keys(backups.entries).join(', ')
   if (/^instances\.[^.]+\.roles\./.test(name)) return Object.keys(roles.entries).join(', ')
   if (/^instances\.[^.]+\./.test(name)) return Object.keys(instance.entries).join(', ')
   return Object.keys(schema.entries).join(', ')
@@ -158,6 +185,7 @@ function settingOf(raw: v.InferOutput<typeof instance>, base: string): ConfigFil
       herokuPlan: raw.budget.heroku_plan,
       warnAt: raw.budget.warn_at,
     },
+    backups: raw.backups && { ...raw.backups, ...(raw.backups.dir && { dir: resolve(base, raw.backups.dir) }) },
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }

@@ -1,0 +1,26 @@
+/** The letters of bech32, in which age writes keys. Source: BIP 173. */
+const LETTERS = '[02-9ac-hj-np-z]'
+/**
+ * How many letters follow the prefix, checksum included: of 32 bytes for X25519, 33 and 1,249 for keys of hardware,
+ * 1,216 for the hybrid with ML-KEM-768. Source: age-encryption 0.3.1, recipients.js.
+ */
+const KINDS: readonly RegExp[] = [
+  new RegExp(`^age1${LETTERS}{58}$`),
+  new RegExp(`^age1pq1${LETTERS}{1952}$`),
+  new RegExp(`^age1tag1${LETTERS}{59}$`),
+  new RegExp(`^age1tagpq1${LETTERS}{2005}$`),
+]
+
+/**
+ * Returns what is wrong with the form of a recipient, or undefined. Never quotes it: it may be a secret key by mistake.
+ * Its checksum is looked at when it is used.
+ */
+export function recipientProblem(recipient: string): string | undefined {
+  if (KINDS.some(kind => kind.test(recipient))) return undefined
+  if (/^AGE-SECRET-KEY-/i.test(recipient)) return `is a secret key: ${PUBLIC_HALF}`
+  if (/^(ssh-|ecdsa-|sk-)/.test(recipient)) return 'is a key of ssh: only recipients of age are understood (age1…)'
+  if (recipient.includes(' ')) return 'is not one recipient of age (age1…)'
+  return 'is no recipient of age (age1…): age-keygen makes one'
+}
+
+const PUBLIC_HALF = 'put its public half here (age1…, as age-keygen -y prints it), and replace the key if it was seen'

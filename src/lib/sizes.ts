@@ -45,3 +45,21 @@ export function percentOf(flag: string, text: string): number {
     next: 'Write it like 80%, from 1% to 100%.',
   })
 }
+
+const MILLISECONDS: Readonly<Record<string, number>> = { s: 1e3, m: 6e4, min: 6e4, h: 3.6e6, d: 8.64e7, w: 6.048e8 }
+
+/**
+ * Reads a duration like `90s`, `30m`, `24h`, `7d`, `2w` and returns it in milliseconds.
+ *
+ * @throws UsageError naming the flag for anything else.
+ */
+export function durationOf(flag: string, text: string): number {
+  const [, number, unit = ''] = /^(\d+)\s*([a-z]+)$/.exec(text.trim().toLowerCase()) ?? []
+  const factor = MILLISECONDS[unit]
+  if (number !== undefined && factor !== undefined && Number(number) > 0) return Number(number) * factor
+  throw new UsageError({
+    code: 'bad-duration',
+    message: `${flag} is "${text}", which is no length of time.`,
+    next: 'Write it like 24h, 7d or 30m.',
+  })
+}

@@ -14,6 +14,8 @@ const LOCK_LIMIT = '10s'
 export interface WriteOptions {
   /** Positions, from 1, of parameters that no ledger, plan or error may show. */
   secretParams?: readonly number[]
+  /** Stands in the ledger instead of the statement; an empty text where an earlier entry says it already. */
+  recordAs?: string
 }
 
 /**
@@ -120,7 +122,7 @@ class SessionDatabase implements Database {
   }
 
   async write(sql: string, params: readonly unknown[] = [], options: WriteOptions = {}): Promise<number> {
-    this.#record(withLiterals(sql, params, options))
+    if (options.recordAs !== '') this.#record(options.recordAs ?? withLiterals(sql, params, options))
     if (this.dryRun) return 0
     const secrets = (options.secretParams ?? []).map(position => encodeParam(params[position - 1]) ?? '')
     const result = await this.#run('write', sql, params, secrets)

@@ -34,9 +34,12 @@ export async function openPipeline(
   return { run, ended }
 }
 
-/** Returns the shell text of the stages, each telling its exit code between the nonce and the end of the line. */
+/**
+ * Returns the shell text of the stages, each telling its exit code between the nonce and the end of the line. A signal
+ * that ends the programs leaves the shells around them, which must outlive what they started.
+ */
 export function pipelineScript(stages: readonly Stage[], nonce: string): string {
-  const told = (stage: Stage, at: number) => `{ ${shellLine(stage.words)}; echo "${nonce} ${at} $?" >&2; }`
+  const told = (stage: Stage, at: number) => `{ trap : TERM; ${shellLine(stage.words)}; echo "${nonce} ${at} $?" >&2; }`
   return stages.map(told).join(' | ')
 }
 
@@ -103,8 +106,11 @@ export async function textOf(run: ToolRun): Promise<string> {
 
 /** `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`; betas tell `18beta1`. */
 export function versionIn(text: string): number | undefined {
-  const [, major, minor] = /\(PostgreSQL\) (\d+)(?:\.(\d+))?/.exec(text) ?? []
-  return major === undefined ? undefined : Number(major) * 10_000 + Number(minor ?? 0)
+  const [, major, minor, patch] = /\(PostgreSQL\) (\d+)(?:\.(\d+))?(?:\.(\d+))?/.exec(text) ?? []
+  if (major === undefined) return undefined
+  // Until 9.6 the first two numbers were the major version.
+  const rest = Number(major) < 10 ? Number(minor ?? 0) * 100 + Number(patch ?? 0) : Number(minor ?? 0)
+  return Number(major) * 10_000 + rest
 }
 
 function noDumpProgram(where: string): RefusedError {

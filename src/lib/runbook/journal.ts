@@ -15,6 +15,8 @@ export interface JournalHeader {
   title: string
   toolVersion: string
   stepIds: readonly string[]
+  /** See {@link Runbook.disposable}. */
+  disposable?: boolean
   host: string
   user: string
   pid: number
@@ -187,9 +189,9 @@ export async function unfinishedRun(dir: string): Promise<RunRecord | undefined>
   return undefined
 }
 
-/** Whether the run died, or was left half undone. */
-export function isUnfinished({ end }: RunRecord): boolean {
-  return end === undefined || end.end === 'not-undone'
+/** Whether the run died, or was left half undone, and somebody has to see to it. */
+export function isUnfinished({ end, header }: RunRecord): boolean {
+  return header.disposable !== true && (end === undefined || end.end === 'not-undone')
 }
 
 async function journalsOf(dir: string): Promise<string[]> {

@@ -208,7 +208,13 @@ function planContext(toolbox: Toolbox): StepContext {
   }
 }
 
-function headerOf(toolbox: Toolbox, runbook: { name: string }, options: object, runId: string, steps: readonly Step[]) {
+function headerOf(
+  toolbox: Toolbox,
+  runbook: { name: string; disposable?: boolean },
+  options: object,
+  runId: string,
+  steps: readonly Step[],
+) {
   return {
     runId,
     runbook: runbook.name,
@@ -217,6 +223,7 @@ function headerOf(toolbox: Toolbox, runbook: { name: string }, options: object, 
     title: toolbox.backend.title,
     toolVersion: toolVersion(),
     stepIds: steps.map(step => step.id),
+    ...(runbook.disposable ? { disposable: true } : {}),
     at: toolbox.clock.now().toISOString(),
   }
 }

@@ -61,6 +61,8 @@ export type Consent =
 /** A named procedure: options in, steps out. */
 export interface Runbook<Options extends object = object, Result extends object = object> {
   readonly name: string
+  /** What a killed run of it left harms nobody, and its next run clears it away: it is not resumed, and holds up no other. */
+  readonly disposable?: boolean
   /** Refuses what can be refused before anything happens; reads only. */
   check?(toolbox: Toolbox, options: Options): Promise<void>
   consent?(toolbox: Toolbox, options: Options): Promise<Consent>

@@ -1,0 +1,20 @@
+import { shellLine } from '../text.js'
+import type { BackupFile, DatabaseTraits } from './manifest.js'
+
+/** Returns the lines that restore the database with plain tools, from inside of the backup's folder. */
+export function byHandLines(file: BackupFile, traits: DatabaseTraits, version: number): string[] {
+  const { owner, encoding, collate, ctype } = traits
+  const create = ['createdb', '-T', 'template0', '-O', owner, '-E', encoding, `--lc-collate=${collate}`]
+  const restore = ['pg_restore', '--no-owner', `--role=${owner}`, '-d', 'NEW_DATABASE']
+  const opened = [
+    ...(file.encrypted ? [shellLine(['age', '-d', '-i', 'IDENTITY', file.name])] : []),
+    ...(file.compression === 'zstd' ? [file.encrypted ? 'zstd -dc' : shellLine(['zstd', '-dc', file.name])] : []),
+  ]
+  const last = shellLine(opened.length > 0 ? restore : [...restore, file.name])
+  return [
+    `# PostgreSQL ${Math.floor(version / 10_000)} or newer, with the role ${owner}`,
+    shellLine([...create, `--lc-ctype=${ctype}`, 'NEW_DATABASE']),
+    [...opened, last].join(' | '),
+    shellLine(['vacuumdb', '--analyze-only', '-d', 'NEW_DATABASE']),
+  ]
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { type Readable, Transform, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** A file as it lies on the disk. */
+export interface Written {
+  bytes: number
+  sha256: string
+}
+
+/** An encryption of files. */
+export interface Sealing {
+  /** What the names of encrypted files end in. */
+  suffix: string
+  stream(): Transform
+}
+
+export interface SinkOptions {
+  /** Gets every byte of the source too, and slows it down where it is slower. */
+  beside?: Writable
+  /** Between the source and the file, like an encryption. */
+  through?: readonly Transform[]
+  /** The most bytes a second that are taken from the source. */
+  bytesPerSecond?: number
+  /** Told about once a second. */
+  onProgress?: (bytes: number) => void
+}
+
+/** Writes all that comes into a new file for its owner alone; it is on the disk when this returns. */
+export async function writeStream(source: Readable, path: string, options: SinkOptions = {}): Promise<Written> {
+  const meter = meterOf(options)
+  const sum = checksum()
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await pipeline([source, meter, ...(options.through ?? []), sum.stream, into(file)])
+    await file.sync()
+    return sum.written()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Returns what the file is now, read anew. */
+export async function readSum(path: string): Promise<Written> {
+  const sum = checksum()
+  await pipeline(createReadStream(path, { highWaterMark: 256 * 1024 }), sum.stream.resume())
+  return sum.written()
+}
+
+/** The file stays open, for it has yet to be brought to the disk. */
+function into(file: FileHandle): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      file.appendFile(chunk).then(() => done(), done)
+    },
+  })
+}
+
+function checksum() {
+  const hash = createHash('sha256')
+  let bytes = 0
+  const stream = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      bytes += chunk.length
+      done(null, chunk)
+    },
+  })
+  return { stream, written: (): Written => ({ bytes, sha256: hash.digest('hex') }) }
+}
+
+/** Passes everything on, to the file and beside it, no quicker than asked. */
+function meterOf({ beside, bytesPerSecond, onProgress }: SinkOptions): Transform {
+  const started = Date.now()
+  let bytes = 0
+  let told = started
+  const passOn = async (chunk: Buffer) => {
+    bytes += chunk.length
+    if (beside) await written(beside, chunk)
+    if (bytesPerSecond) await notBefore(started + (bytes / bytesPerSecond) * 1000)
+    if (onProgress && Date.now() - told >= 1000) {
+      told = Date.now()
+      onProgress(bytes)
+    }
+  }
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      passOn(chunk).then(() => done(null, chunk), done)
+    },
+    flush(done) {
+      beside?.end()
+      done()
+    },
+    destroy(error, done) {
+      beside?.destroy()
+      done(error)
+    },
+  })
+}
+
+async function notBefore(time: number): Promise<void> {
+  const wait = time - Date.now()
+  if (wait > 0) await sleep(wait)
+}
+
+/** A reader that has gone says why by its own end: here it only stops being waited for. */
+function written(stream: Writable, chunk: Buffer): Promise<void> {
+  if (stream.destroyed || stream.closed || stream.write(chunk)) return Promise.resolve()
+  return new Promise(resolve => {
+    const go = () => {
+      for (const event of ['drain', 'close', 'error']) stream.off(event, go)
+      resolve()
+    }
+    for (const event of ['drain', 'close', 'error']) stream.on(event, go)
+  })
+}

@@ -1,0 +1,107 @@
+import type { DatabaseTraits } from '../backups/manifest.js'
+import { lacks } from '../open-toolbox.js'
+import type { Toolbox } from '../toolbox.js'
+import { type Database, openDatabase } from './access.js'
+import { quoteIdent, quoteLiteral } from './quote.js'
+
+/** What databases that only prove a backup are called; a run that died left what is still there. */
+const DRILL = 'mstdn_ops_drill_'
+
+/** Returns the name of the database of a drill, by the run's id. */
+export function drillName(runId: string): string {
+  return `${DRILL}${runId.replaceAll(/[^0-9a-z]/g, '_')}`
+}
+
+/**
+ * Opens a session in a database of the same server that is not the instance's: `postgres`, which may be the instance's
+ * own, else `template1`.
+ */
+export async function openMaintenance(toolbox: Toolbox, purpose: string): Promise<Database> {
+  const { backend, ledger, dryRun } = toolbox
+  if (backend.postgres === undefined) throw lacks(backend, 'postgres', 'PostgreSQL')
+  const own = (await backend.postgres.target()).database
+  const [first = 'template1', ...others] = ['postgres', 'template1'].filter(name => name !== own)
+  const opened = (database: string) => openDatabase(backend.postgres ?? never(), { ledger, dryRun, database, purpose })
+  return opened(first).catch(error => {
+    if (others[0] === undefined) throw error
+    return opened(others[0])
+  })
+}
+
+function never(): never {
+  throw new Error('the connector was there a moment ago')
+}
+
+/** Drops the databases that killed drills left. The lock tells that no drill is under way. */
+export async function dropDrills(maintenance: Database): Promise<string[]> {
+  const rows = await maintenance.query<{ name: string }>(
+    'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)',
+    [DRILL],
+  )
+  for (const { name } of rows) await dropDatabase(maintenance, name)
+  return rows.map(({ name }) => name)
+}
+
+/** Drops a database with whoever is still connected to it; does nothing when there is none. */
+export async function dropDatabase(maintenance: Database, name: string): Promise<void> {
+  await endSessions(maintenance, name)
+  await maintenance.write(`DROP DATABASE IF EXISTS ${quoteIdent(name)}`)
+}
+
+/** Ends every session of a database. `DROP … WITH (FORCE)` is there from 13 on only. */
+export async function endSessions(maintenance: Database, name: string): Promise<void> {
+  await maintenance.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
+    [name],
+  )
+}
+
+/** Makes an empty database with these traits: owner, encoding, locale, settings, grants. */
+export async function createLike(maintenance: Database, name: string, traits: DatabaseTraits): Promise<void> {
+  const version = await maintenance.serverVersionNum()
+  await maintenance.write(`CREATE DATABASE ${quoteIdent(name)} ${createClauses(traits, version).join(' ')}`)
+  for (const [setting, value] of Object.entries(traits.settings)) {
+    await maintenance.write(
+      `ALTER DATABASE ${quoteIdent(name)} SET ${quoteIdent(setting)} TO ${settingText(setting, value)}`,
+    )
+  }
+  if (traits.grants.length > 0) await grant(maintenance, name, traits)
+}
+
+function createClauses(traits: DatabaseTraits, version: number): string[] {
+  const { owner, encoding, collate, ctype, provider, icuLocale } = traits
+  const icu = provider === 'icu' && icuLocale !== null && version >= 150_000
+  return [
+    'TEMPLATE template0',
+    `OWNER ${quoteIdent(owner)}`,
+    `ENCODING ${quoteLiteral(encoding)}`,
+    `LC_COLLATE ${quoteLiteral(collate)} LC_CTYPE ${quoteLiteral(ctype)}`,
+    ...(icu ? [`LOCALE_PROVIDER icu ICU_LOCALE ${quoteLiteral(icuLocale)}`] : []),
+  ]
+}
+
+/** These hold lists, which are stored as they are written; all others are one text (pg_dump: variable_is_guc_list_quote). */
+const LISTS = ['search_path', 'session_preload_libraries', 'local_preload_libraries', 'temp_tablespaces']
+
+function settingText(setting: string, value: string): string {
+  return LISTS.includes(setting.toLowerCase()) ? value : quoteLiteral(value)
+}
+
+/** What every database grants by itself is taken back first. */
+async function grant(maintenance: Database, name: string, { grants, owner }: DatabaseTraits): Promise<void> {
+  await maintenance.write(`REVOKE ALL ON DATABASE ${quoteIdent(name)} FROM PUBLIC`)
+  for (const line of grants) {
+    const at = line.lastIndexOf('=')
+    const grantee = line.slice(0, at)
+    if (grantee === owner) continue
+    const role = grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdent(grantee)
+    await maintenance.write(`GRANT ${privilege(line.slice(at + 1))} ON DATABASE ${quoteIdent(name)} TO ${role}`)
+  }
+}
+
+const PRIVILEGES = ['CREATE', 'CONNECT', 'TEMPORARY']
+
+function privilege(text: string): string {
+  if (PRIVILEGES.includes(text)) return text
+  throw new Error(`${text} is no privilege of a database`)
+}

@@ -1,0 +1,121 @@
+import type { Database } from './access.js'
+import { quoteIdent, quoteLiteral } from './quote.js'
+
+/** Ids left free above the greatest: what was given out while nobody looked. */
+const MARGIN = 1_000n
+
+export interface RaisedSequence {
+  sequence: string
+  /** The last id that counts as given out; ids may be larger than a JavaScript number holds. */
+  value: bigint
+}
+
+/**
+ * Raises the sequences of a database so that no id comes again that it or another one has given out: above the last
+ * value of both, and above the greatest id of each column that takes its ids from the sequence, plus a margin. Returns
+ * what was set, by name.
+ *
+ * An id made by `timestamp_id()` holds its time; its table's sequence gives the low 16 bits only, and no column
+ * depends on it, so it goes on from its last value alone. Ids of statuses are such from 2.0.0 on, of accounts from
+ * 4.2.0. Source: lib/mastodon/snowflake.rb @v2.0.0; config of the columns' defaults in db/schema.rb.
+ *
+ * @param from the database whose ids were given out before
+ */
+export async function raiseSequences(from: Database, to: Database): Promise<RaisedSequence[]> {
+  const [old, fresh] = [await headsOf(from), await headsOf(to)]
+  const raised = [...fresh].map(([sequence, head]) => {
+    const used = greatest(head.used, old.get(sequence)?.used ?? 0n)
+    return { sequence, value: smallest(used + MARGIN, head.maximum) }
+  })
+  if (raised.length > 0) await to.write(`SELECT ${raised.map(setval).join(',\n  ')}`)
+  return raised
+}
+
+function setval({ sequence, value }: RaisedSequence): string {
+  return `setval(${quoteLiteral(quoteIdent(sequence))}, ${value})`
+}
+
+interface Head {
+  /** The greatest id that was given out; 0 where none was. */
+  used: bigint
+  maximum: bigint
+}
+
+interface SequenceRow {
+  name: string
+  /** A digit string, as are all ids here. */
+  maximum: string
+}
+
+const SEQUENCES = `SELECT sequence_name::text AS name, maximum_value::text AS maximum
+FROM information_schema.sequences WHERE sequence_schema = current_schema() AND increment::bigint > 0 ORDER BY 1`
+
+async function headsOf(db: Database): Promise<ReadonlyMap<string, Head>> {
+  const sequences = await db.query<SequenceRow>(SEQUENCES)
+  if (sequences.length === 0) return new Map()
+  const [given, held] = [await lastValues(db, sequences), await greatestIds(db)]
+  return new Map(
+    sequences.map(({ name, maximum }) => {
+      const used = greatest(given.get(name) ?? 0n, held.get(name) ?? 0n)
+      return [name, { used, maximum: BigInt(maximum) }]
+    }),
+  )
+}
+
+/** A sequence that was never asked says its first value, which is not given out yet. */
+async function lastValues(db: Database, sequences: readonly SequenceRow[]): Promise<ReadonlyMap<string, bigint>> {
+  const each = sequences.map(
+    ({ name }) =>
+      `SELECT ${quoteLiteral(name)} AS name, (CASE WHEN is_called THEN last_value ELSE 0 END)::text AS id FROM ${quoteIdent(name)}`,
+  )
+  return idsOf(await db.query<IdRow>(each.join('\nUNION ALL ')))
+}
+
+interface IdRow {
+  name: string
+  id: string | null
+}
+
+interface ColumnRow {
+  sequence: string
+  table: string
+  column: string
+}
+
+/** The columns whose default asks the sequence, and identity columns; whom it belongs to says nothing. */
+const COLUMNS = `SELECT s.relname::text AS sequence, c.relname::text AS "table", a.attname::text AS "column"
+FROM pg_class s JOIN pg_depend d ON d.refobjid = s.oid AND d.refclassid = 'pg_class'::regclass
+  AND d.classid = 'pg_attrdef'::regclass
+JOIN pg_attrdef f ON f.oid = d.objid JOIN pg_class c ON c.oid = f.adrelid
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.adnum
+WHERE s.relkind = 'S' AND c.relkind = 'r' AND s.relnamespace = current_schema()::regnamespace
+  AND c.relnamespace = s.relnamespace
+UNION SELECT s.relname, c.relname, a.attname
+FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass
+  AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'i'
+JOIN pg_class c ON c.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+WHERE s.relkind = 'S' AND c.relkind = 'r' AND s.relnamespace = current_schema()::regnamespace
+  AND c.relnamespace = s.relnamespace`
+
+async function greatestIds(db: Database): Promise<ReadonlyMap<string, bigint>> {
+  const columns = await db.query<ColumnRow>(COLUMNS)
+  const each = columns.map(
+    ({ sequence, table, column }) =>
+      `SELECT ${quoteLiteral(sequence)} AS name, max(${quoteIdent(column)})::text AS id FROM ${quoteIdent(table)}`,
+  )
+  return each.length === 0 ? new Map() : idsOf(await db.query<IdRow>(each.join('\nUNION ALL ')))
+}
+
+function idsOf(rows: readonly IdRow[]): ReadonlyMap<string, bigint> {
+  const ids = new Map<string, bigint>()
+  for (const { name, id } of rows) ids.set(name, greatest(ids.get(name) ?? 0n, BigInt(id ?? 0)))
+  return ids
+}
+
+function greatest(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+function smallest(a: bigint, b: bigint): bigint {
+  return a < b ? a : b
+}

@@ -1,0 +1,232 @@
+import { join } from 'node:path'
+import { dumpDatabase, dumpTools } from '../../backups/database.js'
+import type { FilePart, Manifest } from '../../backups/manifest.js'
+import { type Draft, manifestOf } from '../../backups/manifest-of.js'
+import { refuseNoRoom } from '../../backups/room.js'
+import { readSum } from '../../backups/sink.js'
+import { type BackupStore, isProven, storeOf } from '../../backups/store.js'
+import { NotUndoneError, RefusedError } from '../../errors.js'
+import { dropDrills, openMaintenance } from '../../postgres/scratch.js'
+import { newRunId } from '../../runbook/journal.js'
+import type { Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+
+export interface BackupOptions {
+  with: FilePart[]
+  label?: string
+  /** Milliseconds: nothing is done when the newest proven backup is younger. */
+  ifOlderThan?: number
+  /** A line for `sh`, run when the backup is proven, with its folder in MSTDN_BACKUP. */
+  afterCommand?: string
+  bytesPerSecond?: number
+}
+
+export interface BackupResult {
+  /** Null when no backup was due. */
+  name: string | null
+  path: string | null
+  bytes: number
+  rows: number
+  encrypted: boolean
+  parts: FilePart[]
+  /** Milliseconds of each step. */
+  took: Record<string, number>
+}
+
+const NOT_DUE: BackupResult = { name: null, path: null, bytes: 0, rows: 0, encrypted: false, parts: [], took: {} }
+
+/**
+ * Makes a backup that is proven before it is listed: written aside, decoded whole on the way, read back from the disk,
+ * and only then given its name.
+ */
+export const backup: Runbook<BackupOptions, BackupResult> = {
+  name: 'db:backup',
+  disposable: true,
+  check: async (toolbox, options) => {
+    if (!(await isDue(toolbox, options))) return
+    await dumpTools(toolbox)
+    const [size] = await (await toolbox.database()).query<{ bytes: number }>(
+      'SELECT pg_database_size(current_database()) AS bytes',
+    )
+    await refuseNoRoom(storeOf(toolbox), size?.bytes ?? 0)
+  },
+  steps: async (toolbox, options) => {
+    if (!(await isDue(toolbox, options))) return []
+    const draft = emptyDraft(toolbox, options)
+    return [
+      prepareStep(draft),
+      timed(draft, databaseStep(draft, options)),
+      timed(draft, proveStep(draft)),
+      finishStep(draft),
+      ...(options.afterCommand === undefined ? [] : [afterStep(draft, options.afterCommand)]),
+    ]
+  },
+  result: async (_toolbox, _options, noted) => {
+    const result = noted('result')
+    return result === undefined ? NOT_DUE : (JSON.parse(result) as BackupResult)
+  },
+}
+
+function emptyDraft(toolbox: Toolbox, { label }: BackupOptions): Draft {
+  const startedAt = toolbox.clock.now()
+  return {
+    name: newRunId(startedAt),
+    partial: '',
+    startedAt,
+    label: label ?? null,
+    recipient: toolbox.instance.backups.recipient ?? null,
+    files: [],
+    media: { kept: 'nowhere', why: 'not asked for' },
+    redis: { kept: false, why: 'not asked for' },
+    took: {},
+  }
+}
+
+async function isDue(toolbox: Toolbox, { ifOlderThan }: BackupOptions): Promise<boolean> {
+  if (ifOlderThan === undefined) return true
+  const newest = (await storeOf(toolbox).list()).backups.find(isProven)
+  return newest === undefined || toolbox.clock.now().getTime() - Date.parse(newest.manifest.startedAt) >= ifOlderThan
+}
+
+/** Notes how long the step took. */
+function timed(draft: Draft, step: Step): Step {
+  const run = async (context: StepContext) => {
+    const started = Date.now()
+    await step.run(context)
+    draft.took[step.id] = Date.now() - started
+  }
+  return { ...step, run }
+}
+
+/** The lock tells that nobody else works here, so that what is unfinished was killed. */
+function prepareStep(draft: Draft): Step {
+  return {
+    id: 'prepare',
+    title: 'Clear away what a killed backup left, and make the folder',
+    effect: 'write',
+    run: async ({ toolbox, dryRun }) => {
+      if (dryRun) return
+      const store = storeOf(toolbox)
+      for (const name of await store.clean()) toolbox.output.info(`Removed ${name}, which a killed backup had left.`)
+      await clearDrills(toolbox)
+      draft.partial = await makeFolder(store, draft.name)
+    },
+    undo: async ({ toolbox }) => void (await storeOf(toolbox).clean()),
+  }
+}
+
+async function clearDrills(toolbox: Toolbox): Promise<void> {
+  const maintenance = await openMaintenance(toolbox, 'backup')
+  try {
+    for (const name of await dropDrills(maintenance))
+      toolbox.output.info(`Dropped ${name}, which a killed drill had left.`)
+  } finally {
+    await maintenance.close()
+  }
+}
+
+function makeFolder(store: BackupStore, name: string): Promise<string> {
+  return store.begin(name).catch(error => {
+    throw new RefusedError({
+      code: 'no-backup-folder',
+      message: `No folder can be made in ${store.dir}.`,
+      cause: (error as Error).message,
+      next: 'Correct its owner or mode, or name another folder under backups in mstdn-ops.yaml.',
+    })
+  })
+}
+
+function databaseStep(draft: Draft, { bytesPerSecond }: BackupOptions): Step {
+  return {
+    id: 'database',
+    title: 'Dump the database, and decode the dump on the way',
+    effect: 'read',
+    run: async ({ toolbox, dryRun, progress }) => {
+      if (dryRun) return
+      const how = { dir: draft.partial, onProgress: progress }
+      draft.database = await dumpDatabase(toolbox, bytesPerSecond === undefined ? how : { ...how, bytesPerSecond })
+      draft.files.push(draft.database.file)
+    },
+  }
+}
+
+/** What the disk gives back is compared with what was written. */
+function proveStep(draft: Draft): Step {
+  return {
+    id: 'read-back',
+    title: 'Read the files back and compare their checksums',
+    effect: 'read',
+    run: async ({ dryRun }) => {
+      if (dryRun) return
+      for (const { name, bytes, sha256 } of draft.files) {
+        const found = await readSum(join(draft.partial, name))
+        if (found.bytes !== bytes || found.sha256 !== sha256) throw notReadBack(name)
+      }
+    },
+  }
+}
+
+function notReadBack(name: string): RefusedError {
+  return new RefusedError({
+    code: 'not-read-back',
+    message: `${name} on the disk is not what was written.`,
+    cause: 'Its size or its SHA-256 is another: the disk or its controller is faulty.',
+    next: 'Look at the disk (smartctl, dmesg), and keep backups on another one.',
+  })
+}
+
+function finishStep(draft: Draft): Step {
+  return {
+    id: 'finish',
+    title: 'Write the manifest, and give the backup its name',
+    effect: 'write',
+    run: async context => {
+      const { toolbox, dryRun } = context
+      const store = storeOf(toolbox)
+      toolbox.ledger.record(byHandOf(store, draft))
+      if (dryRun) return
+      const manifest = await manifestOf(toolbox, draft)
+      const path = await store.finish(draft.partial, manifest)
+      await context.note('result', JSON.stringify(resultOf(path, manifest)))
+    },
+    repeatable: true,
+    irreversible: 'a backup that is proven stays',
+  }
+}
+
+function byHandOf(store: BackupStore, { name }: Draft) {
+  const line = `pg_dump -Fc > ${join(store.dir, name, 'database.dump')}`
+  return { kind: 'command', exact: line, byHand: line } as const
+}
+
+function resultOf(path: string, { name, files, counts, recipient, took }: Manifest): BackupResult {
+  return {
+    name,
+    path,
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    rows: counts.tables.reduce((sum, table) => sum + table.rows, 0),
+    encrypted: recipient !== null,
+    parts: [...new Set(files.map(file => file.part))],
+    took,
+  }
+}
+
+function afterStep(draft: Draft, line: string): Step {
+  return {
+    id: 'after-command',
+    title: `Run ${line}`,
+    effect: 'write',
+    repeatable: true,
+    run: async ({ toolbox }) => {
+      const env = { MSTDN_BACKUP: join(storeOf(toolbox).dir, draft.name) }
+      const outcome = await toolbox.runner.run({ file: 'sh', args: ['-c', line], env, effect: 'write' })
+      if (outcome.exitCode === 0) return
+      throw new NotUndoneError({
+        code: 'after-command-failed',
+        message: `The command after the backup failed (code ${outcome.exitCode}).`,
+        cause: outcome.stderr.trim().split('\n').at(-1) || 'It gave no reason.',
+        next: `The backup itself stands: ${env.MSTDN_BACKUP}. Run the command again by hand.`,
+      })
+    },
+  }
+}

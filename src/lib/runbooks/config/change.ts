@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Config, ConfigChanges, Role } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
+import { agree, fingerprint, pick } from '../../fingerprint.js'
 import { isSecretName } from '../../mastodon/secrets.js'
 import { lacks } from '../../open-toolbox.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { processesNow, untilAnew } from './anew.js'
-import { agree, fingerprint, pick } from './fingerprint.js'
 import { whatBreaks } from './guarded.js'
 
 /** A change of the app's environment that takes effect, and can be taken back. */

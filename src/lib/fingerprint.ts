@@ -1,5 +1,5 @@
 import { scryptSync } from 'node:crypto'
-import type { ConfigChanges } from '../../backends/backend.js'
+import type { ConfigChanges } from './backends/backend.js'
 
 /**
  * Returns a salted fingerprint of what the variables hold: equal for equal values, and safe to write down.

@@ -37,7 +37,7 @@ describe('the boundaries that the linter cannot express', () => {
 
   it('the heavy packages are imported when they are used, not when a file is loaded', () => {
     const heavy =
-      /^import (?!type\b)(?!.*\btype \w+ \}).*from '(pg|ioredis|execa|listr2|inquirer|yaml|valibot|cli-table3)'/
+      /^import (?!type\b)(?!.*\btype \w+ \}).*from '(pg|ioredis|execa|listr2|inquirer|yaml|valibot|cli-table3|age-encryption)'/
     const lazyFiles = ['src/lib/configuration/file.ts']
     const files = [...sources('src')].filter(({ path }) => !lazyFiles.includes(path))
     expect(findings(files, heavy)).toEqual([])

@@ -1,15 +1,12 @@
 /** The letters of bech32, in which age writes keys. Source: BIP 173. */
 const LETTERS = '[02-9ac-hj-np-z]'
 /**
- * How many letters follow the prefix, checksum included: of 32 bytes for X25519, 33 and 1,249 for keys of hardware,
- * 1,216 for the hybrid with ML-KEM-768. Source: age-encryption 0.3.1, recipients.js.
+ * X25519, and its hybrid with ML-KEM-768: the letters of 32 and of 1,216 bytes and of a checksum. Source:
+ * age-encryption 0.3.1, recipients.js.
  */
-const KINDS: readonly RegExp[] = [
-  new RegExp(`^age1${LETTERS}{58}$`),
-  new RegExp(`^age1pq1${LETTERS}{1952}$`),
-  new RegExp(`^age1tag1${LETTERS}{59}$`),
-  new RegExp(`^age1tagpq1${LETTERS}{2005}$`),
-]
+const KINDS: readonly RegExp[] = [new RegExp(`^age1${LETTERS}{58}$`), new RegExp(`^age1pq1${LETTERS}{1952}$`)]
+/** Their secret half is in a piece of hardware, which the age program speaks to by its plugins. */
+const HARDWARE = /^age1(tag|tagpq|yubikey|se|tpm|fido2-hmac)1/
 
 /**
  * Returns what is wrong with the form of a recipient, or undefined. Never quotes it: it may be a secret key by mistake.
@@ -19,6 +16,7 @@ export function recipientProblem(recipient: string): string | undefined {
   if (KINDS.some(kind => kind.test(recipient))) return undefined
   if (/^AGE-SECRET-KEY-/i.test(recipient)) return `is a secret key: ${PUBLIC_HALF}`
   if (/^(ssh-|ecdsa-|sk-)/.test(recipient)) return 'is a key of ssh: only recipients of age are understood (age1…)'
+  if (HARDWARE.test(recipient)) return 'is of a hardware key, which this tool cannot open again: it could not restore'
   if (recipient.includes(' ')) return 'is not one recipient of age (age1…)'
   return 'is no recipient of age (age1…): age-keygen makes one'
 }

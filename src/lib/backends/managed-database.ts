@@ -82,14 +82,14 @@ export interface Price {
 
 export interface DatabasePlan {
   /** Like `heroku-postgresql:essential-0`. */
-  name: string
+  plan: string
   price: Price | undefined
 }
 
 /** A database that the platform runs for the app. */
 export interface DatabaseAddon extends DatabasePlan {
-  /** Unique on the platform; the `name` is that of its plan. */
-  addon: string
+  /** Unique on the platform. */
+  name: string
   state: 'planned' | 'provisioning' | 'provisioned' | 'deprovisioned'
   /** The names under which the app sees it: `DATABASE` gives `DATABASE_URL`. */
   attachments: string[]

@@ -6,7 +6,10 @@ import { printableLine } from '../../text.js'
 import type { Backend } from '../backend.js'
 import type { BackendParts } from '../index.js'
 import { HerokuApp } from './app.js'
+import { HerokuCaptures } from './captures.js'
 import { HerokuConfig } from './config.js'
+import { DataApi } from './data-api.js'
+import { HerokuDatabases } from './databases.js'
 import { detectApp } from './detect.js'
 import { readLogin } from './login.js'
 import { HerokuLogs } from './logs.js'
@@ -45,7 +48,9 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
   if (name === undefined) throw noApp()
   if (!APP_NAME.test(name)) throw badName(name)
   const { ledger, output, runner } = parts
-  const api = new PlatformApi(await readLogin(parts), { ledger, output, dryRun: runner.dryRun })
+  const login = await readLogin(parts)
+  const apiParts = { ledger, output, dryRun: runner.dryRun }
+  const api = new PlatformApi(login, apiParts)
   const app = new HerokuApp(name, api, parts, instance.roles)
   const config = await app.config().catch((error: unknown) => {
     throw error instanceof RefusedError && error.code === 'heroku-not-found' ? noSuchApp(name) : error
@@ -54,6 +59,8 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
   const postgres = postgresOf(app, config.get('DATABASE_URL'), tls)
   const redis = redisOf(app, config, tls)
   const folder = dirname(runsDir(instance.name || name))
+  const data = () => new DataApi(login, apiParts)
+  const connect = (url: string) => postgresOf(app, url, tls)
   return {
     kind: 'heroku',
     title: `Heroku app ${name}`,
@@ -68,9 +75,11 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
     close: async () => undefined,
     ...(isExcuse(postgres) ? {} : { postgres }),
     ...(isExcuse(redis) ? {} : { redis }),
+    ...(isExcuse(postgres) ? {} : { captures: new HerokuCaptures(app, data) }),
+    databases: new HerokuDatabases(app, { data, connect }),
     without: {
       ...WITHOUT,
-      ...(isExcuse(postgres) ? { postgres } : {}),
+      ...(isExcuse(postgres) ? { postgres, captures: postgres } : {}),
       ...(isExcuse(redis) ? { redis } : {}),
     },
   }

@@ -151,15 +151,6 @@ describe('the real client', () => {
     expect((await real(['pg:info', '--app', app.app])).stdout).toMatch(/PG Version:\s+15\./)
     expect((await real(['redis:info', '--app', app.app])).stdout).toMatch(/Version:\s+7\./)
   })
-
-  test('a backup is a dump that can be restored', async () => {
-    const capture = await real(['pg:backups:capture', '--app', app.app])
-    expect(capture.code, capture.stderr).toBe(0)
-    await app.psql('DELETE FROM follows')
-    const restore = await real(['pg:backups:restore', 'b001', 'DATABASE_URL', '--confirm', app.app, '--app', app.app])
-    expect(restore.code, restore.stderr).toBe(0)
-    expect(await app.psql('SELECT count(*) FROM follows')).toBe('6')
-  })
 })
 
 test('each call of either client was seen', async () => {

@@ -73,8 +73,11 @@ export interface HerokuApp {
   readonly redisUrl: string | undefined
   /** The certificate that PostgreSQL, Redis and the rendezvous show, in a file. */
   readonly certificate: string
-  /** Runs SQL as the superuser, by a way of its own. Returns unaligned rows (`|` between columns). Throws on an error. */
-  psql(sql: string): Promise<string>
+  /**
+   * Runs SQL as the superuser, by a way of its own, in the app's first database or in the one at an URL. Returns unaligned
+   * rows (`|` between columns). Throws on an error.
+   */
+  psql(sql: string, url?: string): Promise<string>
   redis(...args: string[]): Promise<string>
   /** The variables that dynos get now. */
   config(): Record<string, string>
@@ -228,7 +231,7 @@ async function startPlatform(bed: Bed, app: App, servers: Servers): Promise<Part
   const [logs, faults, rendezvous] = [new Logs(), new Faults(), new Rendezvous(bed.tls)]
   const port = await rendezvous.listen()
   bed.closing.push(() => rendezvous.close())
-  const backups = new Backups({ dir: join(bed.dir, 'backups'), servers, tls: bed.tls })
+  const backups = new Backups({ dir: join(bed.dir, 'backups'), servers, tls: bed.tls, faults })
   await backups.listen()
   bed.closing.push(() => backups.close())
   const limit = bed.options.dynoLimit ?? 50
@@ -243,8 +246,8 @@ async function startPlatform(bed: Bed, app: App, servers: Servers): Promise<Part
   const url = () => emulator.url
   const routes = [
     ...platformRoutes({ app, dynos, logs, token, url }),
-    ...addonRoutes(app, async () => provision(servers)),
-    ...dataRoutes({ app, servers, backups }),
+    ...addonRoutes(app, async () => provision(servers), faults),
+    ...dataRoutes({ app, servers, backups, faults }),
   ]
   const emulator: Emulator = new Emulator({ token, app, foreignApps: ['someone-elses-app'], routes, faults })
   await emulator.listen()
@@ -313,7 +316,7 @@ function handleOf(whole: Whole): HerokuApp {
     databaseUrl: url,
     redisUrl: servers.redisUrl,
     certificate: bed.files.cert,
-    psql: sql => servers.sql(sql, database.name),
+    psql: (sql, at) => servers.sql(sql, at === undefined ? database.name : new URL(at).pathname.slice(1)),
     redis: servers.redis,
     config: () => app.config(),
     releases: () => app.releases.map(({ version, description }) => ({ version, description })),

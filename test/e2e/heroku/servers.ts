@@ -32,8 +32,8 @@ export interface Servers {
   urlOf(database: Database): string
   /** Writes a dump in pg_dump's custom format. */
   dump(database: Database, file: string): Promise<void>
-  /** Returns what pg_restore complained about; empty where all went well. */
-  restore(database: Database, file: string): Promise<string>
+  /** Returns what pg_restore, with more flags where there are any, complained about; empty where all went well. */
+  restore(database: Database, file: string, flags?: readonly string[]): Promise<string>
   readonly redisUrl: string | undefined
   redis(...args: string[]): Promise<string>
   /** Sends commands, one a line. */
@@ -158,8 +158,8 @@ function postgresOf(options: ServersOptions, port: number): PostgresPart {
     },
     urlOf: ({ user, password, name }) => `postgres://${user}:${password}@127.0.0.1:${port}/${name}`,
     dump: ({ name }, file) => pumpOut(['exec', container, 'pg_dump', '-U', 'postgres', '-Fc', '-d', name], file),
-    restore: ({ user, name }, file) =>
-      pumpIn(['exec', '-i', container, 'pg_restore', '-U', user, '-d', name, ...RESTORE_FLAGS], file),
+    restore: ({ user, name }, file, flags = []) =>
+      pumpIn(['exec', '-i', container, 'pg_restore', '-U', user, '-d', name, ...RESTORE_FLAGS, ...flags], file),
   }
 }
 

@@ -8,6 +8,10 @@ export interface Addon {
   readonly service: 'heroku-postgresql' | 'heroku-redis'
   readonly plan: string
   readonly createdAt: Date
+  /** When it can be used, and its variables are set; from the start where it is left out. */
+  readonly readyAt?: Date
+  /** The platform could not make it. */
+  readonly failed?: boolean
   /** What its config variables hold. */
   readonly url: string
   /** PostgreSQL: the database of the server behind it. */
@@ -18,8 +22,15 @@ export interface Addon {
 export interface Attachment {
   readonly id: string
   readonly name: string
+  /** Of a part of an add-on, like its connection pool. */
+  readonly namespace: string | null
   readonly addon: Addon
   readonly createdAt: Date
+}
+
+export function stateOf({ readyAt, failed }: Addon): 'provisioning' | 'provisioned' | 'deprovisioned' {
+  if (readyAt !== undefined && readyAt > new Date()) return 'provisioning'
+  return failed ? 'deprovisioned' : 'provisioned'
 }
 
 export interface Release {
@@ -28,6 +39,7 @@ export interface Release {
   readonly description: string
   readonly createdAt: Date
   readonly slug: string
+  readonly status: 'succeeded' | 'failed'
   /** The app's own variables of that moment, for a rollback. */
   readonly config: ReadonlyMap<string, string>
 }
@@ -72,7 +84,8 @@ export class App {
 
   /** The variables that a dyno gets: the add-ons' and the app's own. */
   config(): Record<string, string> {
-    const ofAddons = this.attachments.map(({ name, addon }) => [`${name}_URL`, addon.url])
+    const ready = this.attachments.filter(({ addon }) => stateOf(addon) === 'provisioned')
+    const ofAddons = ready.map(({ name, addon }) => [`${name}_URL`, addon.url])
     return { ...Object.fromEntries(ofAddons), ...Object.fromEntries(this.own) }
   }
 
@@ -89,11 +102,12 @@ export class App {
     if (names.length > 0) this.release(describeChange(changes))
   }
 
-  release(description: string): Release {
+  release(description: string, status: Release['status'] = 'succeeded'): Release {
     const release = {
       id: randomUUID(),
       version: (this.releases.at(-1)?.version ?? 0) + 1,
       description,
+      status,
       createdAt: new Date(),
       slug: this.releases.at(-1)?.slug ?? randomUUID(),
       config: new Map(this.own),
@@ -140,8 +154,8 @@ export class App {
     return found
   }
 
-  attach(addon: Addon, name: string): Attachment {
-    const attachment = { id: randomUUID(), name, addon, createdAt: new Date() }
+  attach(addon: Addon, name: string, namespace: string | null = null): Attachment {
+    const attachment = { id: randomUUID(), name, namespace, addon, createdAt: new Date() }
     this.attachments.push(attachment)
     return attachment
   }

@@ -1,15 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, stat } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { mkdir, readFile, rm, stat, truncate } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
-import type { Servers } from '../servers.js'
+import type { Database, Servers } from '../servers.js'
 import type { Addon } from './app.js'
-import { notFound } from './exchange.js'
+import { notFound, Refusal } from './exchange.js'
+import { type Faults, HTML_PAGE } from './faults.js'
 import { time } from './shapes.js'
 
 /** A backup or a restore, as the data API writes it. */
@@ -24,6 +25,7 @@ export interface Transfer {
   readonly created_at: string
   readonly started_at: string
   finished_at: string | null
+  canceled_at: string | null
   updated_at: string
   succeeded: boolean | null
   processed_bytes: number
@@ -39,15 +41,17 @@ export interface BackupsOptions {
   readonly dir: string
   readonly servers: Servers
   readonly tls: { readonly cert: string; readonly key: string }
+  readonly faults: Faults
 }
 
 /** `pg:backups`: real dumps in files, which a server of their own gives away by https to who knows the signature. */
 export class Backups {
-  readonly transfers: Transfer[] = []
+  transfers: Transfer[] = []
   readonly #options: BackupsOptions
   readonly #server: Server
   readonly #signatures = new Map<string, string>()
   #port = 0
+  #count = 0
 
   constructor(options: BackupsOptions) {
     this.#options = options
@@ -82,6 +86,7 @@ export class Backups {
     void this.#work(transfer, async () => {
       if (!addon.database) throw new Error('this add-on holds no database')
       await this.#options.servers.dump(addon.database, this.#file(transfer.uuid))
+      if (this.#options.faults.takes('transfer-fails')) await this.#breakOff(transfer.uuid)
       return (await stat(this.#file(transfer.uuid))).size
     })
     return transfer
@@ -98,10 +103,27 @@ export class Backups {
     void this.#work(transfer, async () => {
       if (!addon.database) throw new Error('this add-on holds no database')
       const file = await this.#fetch(url, transfer.uuid)
+      if (this.#options.faults.takes('transfer-fails')) await this.#restoreHalf(addon.database, file)
       const complaint = await this.#options.servers.restore(addon.database, file)
       if (complaint) throw new Error(complaint)
       return (await stat(file)).size
     })
+    return transfer
+  }
+
+  /** Ends what is under way. */
+  cancel(key: string): Transfer {
+    const transfer = this.transferOf(key)
+    if (transfer.finished_at) throw new Refusal(409, 'conflict', 'This transfer has finished.')
+    transfer.canceled_at = transfer.finished_at = transfer.updated_at = time(new Date())
+    transfer.succeeded = false
+    return transfer
+  }
+
+  async remove(key: string): Promise<Transfer> {
+    const transfer = this.transferOf(key)
+    this.transfers = this.transfers.filter(other => other !== transfer)
+    await rm(this.#file(transfer.uuid), { force: true })
     return transfer
   }
 
@@ -126,8 +148,16 @@ export class Backups {
     const at = time(new Date())
     const uuid = randomUUID()
     const transfer: Transfer = {
-      ...{ uuid, num: this.transfers.length + 1, ...part, to_url: this.#urlOf(uuid), created_at: at, started_at: at },
-      ...{ finished_at: null, updated_at: at, succeeded: null, processed_bytes: 0, source_bytes: 0, warnings: 0 },
+      ...{ uuid, num: ++this.#count, ...part, to_url: this.#urlOf(uuid), created_at: at, started_at: at },
+      ...{
+        finished_at: null,
+        canceled_at: null,
+        updated_at: at,
+        succeeded: null,
+        processed_bytes: 0,
+        source_bytes: 0,
+        warnings: 0,
+      },
       ...{ errors: 0, logs: [], schedule: null, options: {} },
     }
     this.transfers.push(transfer)
@@ -135,6 +165,10 @@ export class Backups {
   }
 
   async #work(transfer: Transfer, work: () => Promise<number>): Promise<void> {
+    if (this.#options.faults.takes('transfer-hangs')) {
+      transfer.processed_bytes = 4096
+      return
+    }
     try {
       transfer.processed_bytes = await work()
       transfer.source_bytes = transfer.processed_bytes
@@ -147,6 +181,18 @@ export class Backups {
       transfer.errors = 1
     }
     transfer.finished_at = transfer.updated_at = time(new Date())
+  }
+
+  /** What pg_dump leaves when its connection is lost. */
+  async #breakOff(uuid: string): Promise<never> {
+    await truncate(this.#file(uuid), Math.floor((await stat(this.#file(uuid))).size / 2))
+    throw new Error('pg_dump: error: query failed: server closed the connection unexpectedly\nwaiting for restart')
+  }
+
+  /** The tables are there again, and empty. */
+  async #restoreHalf(database: Database, file: string): Promise<never> {
+    await this.#options.servers.restore(database, file, ['--schema-only'])
+    throw new Error('pg_restore: error: server closed the connection unexpectedly')
   }
 
   /** The platform reads its own backups without a signature. */
@@ -167,7 +213,30 @@ export class Backups {
       response.end('<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>')
       return
     }
-    response.writeHead(200, { 'Content-Type': 'application/octet-stream' })
-    pipeline(createReadStream(this.#file(uuid)), response).catch(() => response.destroy())
+    void this.#send(this.#file(uuid), request.url ?? '', response).catch(() => response.destroy())
   }
+
+  async #send(file: string, address: string, response: ServerResponse): Promise<void> {
+    const { faults } = this.#options
+    if (faults.takes('download-403')) return page(response, 403)
+    if (faults.takes('download-page')) return page(response, 200)
+    if (faults.takes('download-moved')) return moved(response, address)
+    if (faults.takes('download-moved-http')) return moved(response, `http://127.0.0.1:${this.#port}${address}`)
+    const bytes = await readFile(file)
+    const half = bytes.subarray(0, Math.floor(bytes.length / 2))
+    const type = { 'Content-Type': 'application/octet-stream' }
+    if (faults.takes('download-short')) return void response.writeHead(200, type).end(half)
+    response.writeHead(200, { ...type, 'Content-Length': String(bytes.length) })
+    if (faults.takes('download-cut')) response.write(half, () => response.destroy())
+    else response.end(bytes)
+  }
+}
+
+function page(response: ServerResponse, status: number): void {
+  response.writeHead(status, { 'Content-Type': 'text/html' })
+  response.end(HTML_PAGE)
+}
+
+function moved(response: ServerResponse, to: string): void {
+  response.writeHead(302, { Location: to }).end()
 }

@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Servers } from '../servers.js'
-import type { Addon, App } from './app.js'
+import { type Addon, type App, stateOf } from './app.js'
 import type { Backups } from './backups.js'
 import { type Answer, accepted, created, notFound, ok, type Question, type Route } from './exchange.js'
+import type { Faults } from './faults.js'
 import { attachmentsOf, time } from './shapes.js'
 
 export interface DataHost {
   readonly app: App
   readonly servers: Servers
   readonly backups: Backups
+  readonly faults: Faults
 }
 
 interface Schedule {
@@ -23,21 +25,26 @@ export function dataRoutes(host: DataHost): Route[] {
   return [...databaseRoutes(host), ...backupRoutes(host), ...scheduleRoutes(host), ...redisRoutes(host)]
 }
 
-function databaseRoutes({ app, servers }: DataHost): Route[] {
+function databaseRoutes({ app, servers, faults }: DataHost): Route[] {
   const addonOf = ({ params }: Question) => postgresOf(app, params.database ?? '')
   const reset = async (question: Question) => {
     const { database } = addonOf(question)
-    if (database) await servers.resetDatabase(database)
+    if (database && !faults.takes('reset-idle')) await servers.resetDatabase(database)
     return accepted({ message: 'Database reset' })
   }
   const credential = (question: Question) => ok(credentialOf(addonOf(question)))
   return [
     ['GET', '/client/v11/databases/:database', async question => ok(await databaseInfo(addonOf(question), servers))],
-    ['GET', '/client/v11/databases/:database/wait_status', () => ok({ 'waiting?': false, message: 'available' })],
+    ['GET', '/client/v11/databases/:database/wait_status', question => ok(waitStatusOf(addonOf(question)))],
     ['PUT', '/client/v11/databases/:database/reset', reset],
     ['GET', '/postgres/v0/databases/:database/credentials', question => ok([credentialOf(addonOf(question))])],
     ['GET', '/postgres/v0/databases/:database/credentials/default', credential],
   ]
+}
+
+function waitStatusOf(addon: Addon): Record<string, unknown> {
+  const isThere = stateOf(addon) === 'provisioned'
+  return { 'waiting?': !isThere, message: isThere ? 'available' : 'preparing' }
 }
 
 /** Add-ons are asked for by id or by name. */
@@ -100,6 +107,16 @@ function backupRoutes({ app, backups }: DataHost): Route[] {
     ['POST', '/client/v11/databases/:database/restores', restore],
     ['GET', '/client/v11/apps/:app/transfers', () => ok(backups.transfers)],
     ['GET', '/client/v11/apps/:app/transfers/:transfer', one],
+    [
+      'DELETE',
+      '/client/v11/apps/:app/transfers/:transfer',
+      async ({ params }) => ok(await backups.remove(params.transfer ?? '')),
+    ],
+    [
+      'POST',
+      '/client/v11/apps/:app/transfers/:transfer/actions/cancel',
+      ({ params }) => ok(backups.cancel(params.transfer ?? '')),
+    ],
     [
       'POST',
       '/client/v11/apps/:app/transfers/:transfer/actions/public-url',

@@ -1,5 +1,5 @@
 /** What may go wrong, in the shapes that Heroku and the network give it. */
-export type Fault = ApiFault | AttachFault
+export type Fault = ApiFault | AttachFault | DataFault
 
 export interface ApiFault extends Aim {
   readonly kind: /** The API's own errors, as `{id, message}` with 401, 403, 404, 422, 429 and 500. */
@@ -44,6 +44,29 @@ export interface AttachFault extends Aim {
   readonly milliseconds?: number
 }
 
+/** What the data host and its store of dumps may do. */
+export interface DataFault extends Aim {
+  readonly kind: /** A backup or restore ends half way: half of a dump, or the tables restored and their rows not. */
+    | 'transfer-fails'
+    /** It is under way and nothing comes of it until it is cancelled. */
+    | 'transfer-hangs'
+    /** 202 to a reset that is not carried out. */
+    | 'reset-idle'
+    /** The store answers 403, or 200, with a page of HTML. */
+    | 'download-403'
+    | 'download-page'
+    /** Half of the dump, with the length of the whole or with its own end. */
+    | 'download-cut'
+    | 'download-short'
+    /** The store sends the client elsewhere: to itself by https, or to an address without encryption. */
+    | 'download-moved'
+    | 'download-moved-http'
+    /** The add-on is ordered, and the platform cannot make it. */
+    | 'provision-fails'
+    /** The release phase does not end well. */
+    | 'release-fails'
+}
+
 interface Aim {
   /** How often it happens (1). */
   readonly times?: number
@@ -67,7 +90,7 @@ export class Faults {
   forRequest(method: string, path: string): ApiFault | undefined {
     return this.#take(
       fault =>
-        !isAttach(fault) && (fault.method ?? method) === method && (fault.path === undefined || fault.path.test(path)),
+        isOfApi(fault) && (fault.method ?? method) === method && (fault.path === undefined || fault.path.test(path)),
     ) as ApiFault | undefined
   }
 
@@ -76,6 +99,11 @@ export class Faults {
     return this.#take(fault => isAttach(fault) && (fault.command === undefined || fault.command.test(command))) as
       | AttachFault
       | undefined
+  }
+
+  /** Returns whether this is to go wrong now, and counts it as happened. */
+  takes(kind: DataFault['kind']): boolean {
+    return this.#take(fault => fault.kind === kind) !== undefined
   }
 
   #take(fits: (fault: Fault) => boolean): Fault | undefined {
@@ -87,6 +115,10 @@ export class Faults {
 
 function isAttach(fault: Fault): fault is AttachFault {
   return ATTACH.includes(fault.kind)
+}
+
+function isOfApi(fault: Fault): fault is ApiFault {
+  return !isAttach(fault) && !/^(transfer|reset-idle|download|provision|release)/.test(fault.kind)
 }
 
 /** What the API says in each case: status, id, message. */

@@ -1,4 +1,4 @@
-import type { Addon, App, Attachment, Formation, Release } from './app.js'
+import { type Addon, type App, type Attachment, type Formation, type Release, stateOf as stateOfAddon } from './app.js'
 import { type Dyno, stateOf } from './dynos.js'
 
 /** The resources as the Platform API writes them, with the fields of its published schema. */
@@ -43,9 +43,9 @@ export function formationOf(app: App, part: Formation): Record<string, unknown> 
 }
 
 export function releaseOf(app: App, release: Release): Record<string, unknown> {
-  const { id, version, description, createdAt, slug } = release
+  const { id, version, description, status, createdAt, slug } = release
   return {
-    ...{ id, version, description, status: 'succeeded', current: release === app.releases.at(-1) },
+    ...{ id, version, description, status, current: release === app.releases.at(-1) },
     ...{ app: reference(app), slug: { id: slug }, user: app.owner, oci_image: null, output_stream_url: null },
     ...{ addon_plan_names: app.addons.map(addon => addon.plan), eligible_for_rollback: true },
     ...{ created_at: time(createdAt), updated_at: time(createdAt) },
@@ -56,23 +56,45 @@ export function addonOf(app: App, addon: Addon): Record<string, unknown> {
   const { id, name, service, plan, createdAt } = addon
   const at = time(createdAt)
   return {
-    ...{ id, name, app: reference(app), state: 'provisioned', actions: [], provider_id: id },
+    ...{ id, name, app: reference(app), state: stateOfAddon(addon), actions: [], provider_id: id },
     addon_service: { id: `${service}-service`, name: service, human_name: service, state: 'ga' },
-    plan: { id: `${plan}-plan`, name: plan, human_name: plan.split(':')[1], price: { cents: 500, unit: 'month' } },
+    plan: { id: `${plan}-plan`, name: plan, human_name: plan.split(':')[1], price: priceOf(plan) },
     billing_entity: { ...reference(app), type: 'app' },
-    billed_price: { cents: 500, unit: 'month', contract: false },
+    billed_price: priceOf(plan),
     config_vars: attachmentsOf(app, addon).map(attachment => `${attachment.name}_URL`),
     ...{ web_url: `https://addons-sso.heroku.com/apps/${app.id}/addons/${id}`, created_at: at, updated_at: at },
   }
 }
 
-export function attachmentOf(app: App, { id, name, addon, createdAt }: Attachment): Record<string, unknown> {
+export function attachmentOf(app: App, { id, name, namespace, addon, createdAt }: Attachment): Record<string, unknown> {
   const plan = { id: `${addon.plan}-plan`, name: addon.plan }
   return {
-    ...{ id, name, namespace: null, app: reference(app), config_vars: [`${name}_URL`], log_input_url: null },
+    ...{ id, name, namespace, app: reference(app), config_vars: [`${name}_URL`], log_input_url: null },
     addon: { id: addon.id, name: addon.name, app: reference(app), plan },
     ...{ web_url: null, created_at: time(createdAt), updated_at: time(createdAt) },
   }
+}
+
+/** What can be ordered, in cents a month. */
+export const PLANS: Readonly<Record<string, number>> = {
+  'heroku-postgresql:essential-0': 500,
+  'heroku-postgresql:essential-1': 900,
+  'heroku-postgresql:essential-2': 2000,
+  'heroku-postgresql:standard-0': 5000,
+  'heroku-redis:mini': 300,
+}
+
+/** As the platform lists what a service offers. */
+export function planOf(name: string): Record<string, unknown> {
+  const [service = ''] = name.split(':')
+  return {
+    ...{ id: `${name}-plan`, name, human_name: name.split(':')[1], state: 'ga', default: name.endsWith('essential-0') },
+    ...{ addon_service: { id: `${service}-service`, name: service }, price: priceOf(name), visible: true },
+  }
+}
+
+function priceOf(plan: string): { cents: number; unit: string; contract: boolean } {
+  return { cents: PLANS[plan] ?? 0, unit: 'month', contract: false }
 }
 
 export function attachmentsOf(app: App, addon: Addon): Attachment[] {

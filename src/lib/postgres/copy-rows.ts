@@ -1,6 +1,7 @@
-import { RefusedError } from '../errors.js'
+import { RefusedError, UnforeseenError } from '../errors.js'
 import type { Database } from './access.js'
 import { type Reference, readTables, type Shape, type Shapes } from './copy-shape.js'
+import { sqlState } from './problems.js'
 import { quoteIdent } from './quote.js'
 
 /** Characters of text that a batch is meant to have: what this process holds at once is a few times that. */
@@ -103,12 +104,24 @@ async function copyRows(from: Database, to: Database, copy: TableCopy, shapes: S
   const result = nothingOf(copy, shapes)
   const insert = insertInto(copy.table, shape)
   for await (const batch of batches(from, selectFrom(copy, shape))) {
-    const rows = await to.write(insert, [`[${batch.join(',')}]`], { recordAs: '', secretParams: [1] })
+    const rows = await writeBatch(to, copy.table, insert, batch)
     result.rows += rows
     result.left += batch.length - rows
     options.onProgress?.(copy.table, result.rows)
   }
   return result
+}
+
+/** Returns the number of rows. Of a value that the server refuses its message tells the first words, which may be a key. */
+async function writeBatch(to: Database, table: string, sql: string, batch: readonly string[]): Promise<number> {
+  try {
+    return await to.write(sql, [`[${batch.join(',')}]`], { recordAs: '' })
+  } catch (error) {
+    const state = sqlState(error)
+    if (state === undefined || !/^2[23]/.test(state)) throw error
+    const parts = { code: `sql-${state}`, message: `PostgreSQL (${to.where}) refused rows of ${table}` }
+    throw new UnforeseenError({ ...parts, cause: `SQLSTATE ${state}`, next: 'see the server’s log' })
+  }
 }
 
 /** The line for the ledger: what it takes by hand. */
@@ -166,7 +179,7 @@ WHERE ${column} IS NOT NULL AND (${copy.where ?? 'true'})`
 FROM json_to_recordset($1::json) AS r (key text, ${column} text)
 WHERE t.${id} = r.key::${key.type} AND ${isThere(reference)}`
     for await (const batch of batches(from, `SELECT row_to_json(r)::text AS row FROM (${pairs}) r`)) {
-      await to.write(update, [`[${batch.join(',')}]`], { recordAs: '' })
+      await writeBatch(to, copy.table, update, batch)
     }
   }
 }

@@ -17,7 +17,7 @@ export interface RaisedSequence {
  *
  * An id made by `timestamp_id()` holds its time; its table's sequence gives the low 16 bits only, and no column
  * depends on it, so it goes on from its last value alone. Ids of statuses are such from 2.0.0 on, of accounts from
- * 4.2.0. Source: lib/mastodon/snowflake.rb @v2.0.0; config of the columns' defaults in db/schema.rb.
+ * 4.2.0. Source: lib/mastodon/snowflake.rb @v2.0.0, and the defaults of the columns in db/schema.rb.
  *
  * @param from the database whose ids were given out before
  */
@@ -47,8 +47,12 @@ interface SequenceRow {
   maximum: string
 }
 
-const SEQUENCES = `SELECT sequence_name::text AS name, maximum_value::text AS maximum
-FROM information_schema.sequences WHERE sequence_schema = current_schema() AND increment::bigint > 0 ORDER BY 1`
+/** The standard's view leaves out those of identity columns; the catalog that knows all came with PostgreSQL 10. */
+const SEQUENCES = `SELECT c.relname::text AS name, coalesce(i.maximum_value, '9223372036854775807')::text AS maximum
+FROM pg_class c LEFT JOIN information_schema.sequences i
+  ON i.sequence_schema = current_schema() AND i.sequence_name = c.relname
+WHERE c.relkind = 'S' AND c.relnamespace = current_schema()::regnamespace AND coalesce(i.increment::bigint, 1) > 0
+ORDER BY 1`
 
 async function headsOf(db: Database): Promise<ReadonlyMap<string, Head>> {
   const sequences = await db.query<SequenceRow>(SEQUENCES)

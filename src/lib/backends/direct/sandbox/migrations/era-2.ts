@@ -86,6 +86,11 @@ CREATE UNIQUE INDEX index_custom_emojis_on_shortcode_and_domain ON custom_emojis
       `${timestampId}\nALTER TABLE statuses ALTER id SET DEFAULT timestamp_id('statuses');`,
     ],
     [
+      '20170928082043',
+      'create_email_domain_blocks',
+      `CREATE TABLE email_domain_blocks (id bigserial PRIMARY KEY, domain varchar NOT NULL DEFAULT '' UNIQUE, ${timestamps});`,
+    ],
+    [
       '20171010025614',
       'create_account_moderation_notes',
       `
@@ -161,6 +166,18 @@ DROP INDEX index_statuses_on_account_id;`,
   ]),
   ...pre(
     '2.3.0',
+    [
+      '20180204034416',
+      'create_identities',
+      `
+CREATE TABLE identities (
+  id bigserial PRIMARY KEY,
+  user_id bigint REFERENCES users ON DELETE CASCADE,
+  provider varchar NOT NULL DEFAULT '',
+  uid varchar NOT NULL DEFAULT '',
+  ${timestamps}
+);`,
+    ],
     [
       '20180211015820',
       'create_backups',
@@ -249,6 +266,17 @@ CREATE TABLE relays (
   inbox_url varchar NOT NULL DEFAULT '',
   follow_activity_id varchar,
   state integer NOT NULL DEFAULT 0,
+  ${timestamps}
+);`,
+    ],
+    [
+      '20180808175627',
+      'create_account_pins',
+      `
+CREATE TABLE account_pins (
+  id bigserial PRIMARY KEY,
+  account_id bigint REFERENCES accounts ON DELETE CASCADE,
+  target_account_id bigint REFERENCES accounts ON DELETE CASCADE,
   ${timestamps}
 );`,
     ],
@@ -344,6 +372,19 @@ CREATE TABLE scheduled_statuses (
 ALTER TABLE media_attachments ADD scheduled_status_id bigint REFERENCES scheduled_statuses ON DELETE SET NULL;`,
     ],
     [
+      '20181213184704',
+      'create_account_warnings',
+      `
+CREATE TABLE account_warnings (
+  id bigserial PRIMARY KEY,
+  account_id bigint REFERENCES accounts ON DELETE SET NULL,
+  target_account_id bigint REFERENCES accounts ON DELETE CASCADE,
+  action integer NOT NULL DEFAULT 0,
+  text text NOT NULL DEFAULT '',
+  ${timestamps}
+);`,
+    ],
+    [
       '20190117114553',
       'create_tombstones',
       `
@@ -363,6 +404,19 @@ CREATE INDEX index_tombstones_on_uri ON tombstones (uri);`,
   ]),
   ...pre(
     '2.8.0',
+    [
+      '20190203180359',
+      'create_featured_tags',
+      `
+CREATE TABLE featured_tags (
+  id bigserial PRIMARY KEY,
+  account_id bigint REFERENCES accounts ON DELETE CASCADE,
+  tag_id bigint REFERENCES tags ON DELETE CASCADE,
+  statuses_count bigint NOT NULL DEFAULT 0,
+  last_status_at timestamp,
+  ${timestamps}
+);`,
+    ],
     [
       '20190225031541',
       'create_polls',

@@ -17,6 +17,11 @@ ALTER TABLE custom_emojis
   ADD visible_in_picker boolean NOT NULL DEFAULT true;`,
     ],
     [
+      '20190705002136',
+      'create_domain_allows',
+      `CREATE TABLE domain_allows (id bigserial PRIMARY KEY, domain varchar NOT NULL DEFAULT '' UNIQUE, ${timestamps});`,
+    ],
+    [
       '20190820003045',
       'add_deleted_at_to_statuses',
       `
@@ -48,6 +53,14 @@ CREATE TABLE account_aliases (
   uri varchar NOT NULL DEFAULT '',
   ${timestamps}
 );
+CREATE TABLE account_migrations (
+  id bigserial PRIMARY KEY,
+  account_id bigint REFERENCES accounts ON DELETE CASCADE,
+  acct varchar NOT NULL DEFAULT '',
+  followers_count bigint NOT NULL DEFAULT 0,
+  target_account_id bigint REFERENCES accounts ON DELETE SET NULL,
+  ${timestamps}
+);
 ALTER TABLE accounts ADD discoverable boolean, ADD also_known_as varchar[];`,
     ],
     [
@@ -65,7 +78,7 @@ CREATE UNIQUE INDEX index_tags_on_name_lower ON tags (lower(name));`,
     [
       '20190901040524',
       'add_last_status_at_to_tags',
-      'ALTER TABLE tags ADD last_status_at timestamp, ADD usable boolean, ADD listable boolean, ADD trendable boolean;',
+      'ALTER TABLE tags ADD last_status_at timestamp, ADD usable boolean, ADD listable boolean, ADD trendable boolean, ADD reviewed_at timestamp;',
     ],
     [
       '20190927124642',
@@ -104,13 +117,7 @@ CREATE TABLE announcements (
   ...pre('3.1.3', [
     '20200312185443',
     'add_parent_id_to_email_domain_blocks',
-    `
-CREATE TABLE email_domain_blocks (
-  id bigserial PRIMARY KEY,
-  domain varchar NOT NULL DEFAULT '' UNIQUE,
-  parent_id bigint REFERENCES email_domain_blocks ON DELETE CASCADE,
-  ${timestamps}
-);`,
+    'ALTER TABLE email_domain_blocks ADD parent_id bigint REFERENCES email_domain_blocks ON DELETE CASCADE;',
   ]),
   ...pre(
     '3.1.4',
@@ -365,6 +372,18 @@ CREATE VIEW user_ips AS
   ) seen GROUP BY user_id, ip;`,
     ],
     ['20210621221010', 'add_skip_sign_in_token_to_users', 'ALTER TABLE users ADD skip_sign_in_token boolean;'],
+    [
+      '20210722120340',
+      'create_account_statuses_cleanup_policies',
+      `
+CREATE TABLE account_statuses_cleanup_policies (
+  id bigserial PRIMARY KEY,
+  account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+  enabled boolean NOT NULL DEFAULT true,
+  ${timestamps}
+);
+ALTER TABLE account_warnings ADD report_id bigint REFERENCES reports ON DELETE CASCADE, ADD status_ids varchar[];`,
+    ],
     [
       '20210904215403',
       'create_status_edits',

@@ -26,6 +26,30 @@ ALTER TABLE users ADD role_id bigint REFERENCES user_roles ON DELETE SET NULL;
 CREATE INDEX index_users_on_role_id ON users (role_id) WHERE role_id IS NOT NULL;`,
     ],
     [
+      '20220606044941',
+      'create_webhooks',
+      `
+CREATE TABLE webhooks (
+  id bigserial PRIMARY KEY,
+  url varchar NOT NULL UNIQUE,
+  events varchar[] NOT NULL DEFAULT '{}',
+  secret varchar NOT NULL DEFAULT '',
+  enabled boolean NOT NULL DEFAULT true,
+  ${timestamps}
+);`,
+    ],
+    [
+      '20220714171049',
+      'create_tag_follows',
+      `
+CREATE TABLE tag_follows (
+  id bigserial PRIMARY KEY,
+  tag_id bigint NOT NULL REFERENCES tags ON DELETE CASCADE,
+  account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+  ${timestamps}
+);`,
+    ],
+    [
       '20221104133904',
       'add_ephemeral_index_to_tags',
       'CREATE INDEX index_tags_on_last_status_at ON tags (last_status_at) WHERE last_status_at IS NOT NULL;',
@@ -254,9 +278,17 @@ CREATE TABLE username_blocks (
       `
 CREATE TABLE collections (
   id bigserial PRIMARY KEY,
-  account_id bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+  account_id bigint NOT NULL REFERENCES accounts,
   name varchar NOT NULL,
+  local boolean NOT NULL,
+  tag_id bigint REFERENCES tags,
   uri varchar,
+  ${timestamps}
+);
+CREATE TABLE collection_items (
+  id bigserial PRIMARY KEY,
+  collection_id bigint NOT NULL REFERENCES collections ON DELETE CASCADE,
+  account_id bigint REFERENCES accounts,
   ${timestamps}
 );
 CREATE TABLE tagged_objects (

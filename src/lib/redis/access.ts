@@ -6,12 +6,16 @@ import { connectClient } from './connect.js'
 import { commandProblem, connectProblem } from './problems.js'
 
 export type RedisArgument = string | number
+/** With bytes that are no text, perhaps. */
+export type RedisBytes = RedisArgument | Buffer
 
 /** How a change is told where the command itself would say little to people. */
 export interface WriteWords {
   /** In place of the command, like one with its thousand arguments left out. */
   exact?: string
   byHand?: string
+  /** A further part of a change that the ledger has already. */
+  told?: boolean
 }
 
 /** One connection to the instance's Redis. Keys are passed whole: see {@link RedisDatabase.key}. */
@@ -25,6 +29,8 @@ export interface RedisDatabase {
   key(name: string): string
   /** Returns the server's reply. @throws RefusedError when the server refuses or is lost. */
   read(command: string, ...args: RedisArgument[]): Promise<unknown>
+  /** Like {@link RedisDatabase.read}, with buffers in the place of texts: what is no UTF-8 stays whole. */
+  readBytes(command: string, ...args: RedisBytes[]): Promise<unknown>
   /**
    * Returns the server's reply; the command is recorded in the ledger. In a dry run it is recorded, not sent, and the
    * reply is null.
@@ -33,7 +39,9 @@ export interface RedisDatabase {
    */
   write(command: string, ...args: RedisArgument[]): Promise<unknown>
   /** Like {@link RedisDatabase.write}, told in other words. */
-  writeAs(words: WriteWords, command: string, ...args: RedisArgument[]): Promise<unknown>
+  writeAs(words: WriteWords, command: string, ...args: RedisBytes[]): Promise<unknown>
+  /** Returns the line with which an operator would send this command. */
+  byHand(command: readonly string[]): string
   close(): Promise<void>
 }
 
@@ -89,11 +97,17 @@ class ClientRedis implements RedisDatabase {
     return this.writeAs({}, command, ...args)
   }
 
-  async writeAs(words: WriteWords, command: string, ...args: RedisArgument[]): Promise<unknown> {
-    const line = [command, ...args.map(String)]
-    const byHand = words.byHand ?? this.#connector.byHand(line)
-    this.#ledger.record({ kind: 'redis', exact: words.exact ?? shellLine(line), byHand })
+  readBytes(command: string, ...args: RedisBytes[]): Promise<unknown> {
+    return this.#send('read', command, args, 'bytes')
+  }
+
+  async writeAs(words: WriteWords, command: string, ...args: RedisBytes[]): Promise<unknown> {
+    if (!words.told) this.#record(words, [command, ...args.map(String)])
     return this.dryRun ? null : this.#send('write', command, args)
+  }
+
+  byHand(command: readonly string[]): string {
+    return this.#connector.byHand(command)
   }
 
   async close(): Promise<void> {
@@ -101,9 +115,13 @@ class ClientRedis implements RedisDatabase {
     this.#client.disconnect()
   }
 
-  async #send(effect: 'read' | 'write', command: string, args: readonly RedisArgument[]): Promise<unknown> {
+  #record({ exact, byHand }: WriteWords, line: readonly string[]): void {
+    this.#ledger.record({ kind: 'redis', exact: exact ?? shellLine(line), byHand: byHand ?? this.byHand(line) })
+  }
+
+  async #send(effect: 'read' | 'write', command: string, args: readonly RedisBytes[], as?: 'bytes') {
     try {
-      return await this.#client.call(command, ...args)
+      return await (as === 'bytes' ? this.#client.callBuffer(command, ...args) : this.#client.call(command, ...args))
     } catch (error) {
       throw commandProblem(error, this.where, command, effect)
     }

@@ -13,23 +13,29 @@ export function drillName(runId: string): string {
 }
 
 /**
- * Opens a session in a database of the same server that is not the instance's: `postgres`, which may be the instance's
- * own, else `template1`.
+ * Works in a database of the same server that is not the instance's: `postgres`, which may be the instance's own, else
+ * `template1`.
  */
-export async function openMaintenance(toolbox: Toolbox, purpose: string): Promise<Database> {
-  const { backend, ledger, dryRun } = toolbox
-  if (backend.postgres === undefined) throw lacks(backend, 'postgres', 'PostgreSQL')
-  const own = (await backend.postgres.target()).database
-  const [first = 'template1', ...others] = ['postgres', 'template1'].filter(name => name !== own)
-  const opened = (database: string) => openDatabase(backend.postgres ?? never(), { ledger, dryRun, database, purpose })
-  return opened(first).catch(error => {
-    if (others[0] === undefined) throw error
-    return opened(others[0])
-  })
+export async function withMaintenance<T>(
+  toolbox: Toolbox,
+  purpose: string,
+  work: (maintenance: Database) => Promise<T>,
+): Promise<T> {
+  const maintenance = await openMaintenance(toolbox, purpose)
+  try {
+    return await work(maintenance)
+  } finally {
+    await maintenance.close()
+  }
 }
 
-function never(): never {
-  throw new Error('the connector was there a moment ago')
+async function openMaintenance({ backend, ledger, dryRun }: Toolbox, purpose: string): Promise<Database> {
+  const connector = backend.postgres
+  if (connector === undefined) throw lacks(backend, 'postgres', 'PostgreSQL')
+  const own = (await connector.target()).database
+  const open = (database: string) => openDatabase(connector, { ledger, dryRun, database, purpose })
+  if (own === 'postgres') return open('template1')
+  return open('postgres').catch(() => open('template1'))
 }
 
 /** Drops the databases that killed drills left. The lock tells that no drill is under way. */

@@ -105,7 +105,9 @@ export async function traitsOf(database: Database): Promise<DatabaseTraits> {
   const roles = await database.query<{ role: string }>(
     `SELECT DISTINCT pg_get_userbyid(o.owner) AS role FROM (
        SELECT relowner AS owner FROM pg_class WHERE relnamespace <> 'pg_catalog'::regnamespace
-       UNION SELECT datdba FROM pg_database WHERE datname = current_database()) o ORDER BY 1`,
+       UNION SELECT datdba FROM pg_database WHERE datname = current_database()
+       UNION SELECT (aclexplode(relacl)).grantee FROM pg_class WHERE relnamespace <> 'pg_catalog'::regnamespace
+         AND relnamespace <> 'information_schema'::regnamespace) o WHERE o.owner <> 0 ORDER BY 1`,
   )
   const { provider, icu, settings, grants, ...rest } = row
   return {

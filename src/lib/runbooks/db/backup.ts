@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import { dumpDatabase, dumpTools } from '../../backups/database.js'
+import { encryptTo } from '../../backups/encryption.js'
 import type { FilePart, Manifest } from '../../backups/manifest.js'
 import { type Draft, manifestOf } from '../../backups/manifest-of.js'
 import { refuseNoRoom } from '../../backups/room.js'
 import { readSum } from '../../backups/sink.js'
 import { type BackupStore, isProven, storeOf } from '../../backups/store.js'
 import { NotUndoneError, RefusedError } from '../../errors.js'
-import { dropDrills, openMaintenance } from '../../postgres/scratch.js'
+import { dropDrills, withMaintenance } from '../../postgres/scratch.js'
 import { newRunId } from '../../runbook/journal.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -45,6 +46,7 @@ export const backup: Runbook<BackupOptions, BackupResult> = {
   check: async (toolbox, options) => {
     if (!(await isDue(toolbox, options))) return
     await dumpTools(toolbox)
+    if (toolbox.instance.backups.recipient !== undefined) await encryptTo(toolbox.instance.backups.recipient)
     const [size] = await (await toolbox.database()).query<{ bytes: number }>(
       'SELECT pg_database_size(current_database()) AS bytes',
     )
@@ -116,13 +118,8 @@ function prepareStep(draft: Draft): Step {
 }
 
 async function clearDrills(toolbox: Toolbox): Promise<void> {
-  const maintenance = await openMaintenance(toolbox, 'backup')
-  try {
-    for (const name of await dropDrills(maintenance))
-      toolbox.output.info(`Dropped ${name}, which a killed drill had left.`)
-  } finally {
-    await maintenance.close()
-  }
+  const dropped = await withMaintenance(toolbox, 'backup', dropDrills)
+  for (const name of dropped) toolbox.output.info(`Dropped ${name}, which a killed drill had left.`)
 }
 
 function makeFolder(store: BackupStore, name: string): Promise<string> {
@@ -143,8 +140,9 @@ function databaseStep(draft: Draft, { bytesPerSecond }: BackupOptions): Step {
     effect: 'read',
     run: async ({ toolbox, dryRun, progress }) => {
       if (dryRun) return
-      const how = { dir: draft.partial, onProgress: progress }
-      draft.database = await dumpDatabase(toolbox, bytesPerSecond === undefined ? how : { ...how, bytesPerSecond })
+      const seal = draft.recipient === null ? {} : { seal: await encryptTo(draft.recipient) }
+      const rate = bytesPerSecond === undefined ? {} : { bytesPerSecond }
+      draft.database = await dumpDatabase(toolbox, { dir: draft.partial, onProgress: progress, ...seal, ...rate })
       draft.files.push(draft.database.file)
     },
   }

@@ -1,0 +1,121 @@
+import { createReadStream } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { PostgresTools } from '../backends/backend.js'
+import { messageOf, OperatorError, RefusedError } from '../errors.js'
+import type { DecodedTable } from '../postgres/dump.js'
+import type { Equipment, Pipeline } from '../postgres/pipeline.js'
+import { openDecode } from './database.js'
+import type { Unsealing } from './encryption.js'
+import { type BackupFile, MANIFEST, type TableCount } from './manifest.js'
+import { readSum } from './sink.js'
+import type { StoredBackup } from './store.js'
+
+/** A dump in PostgreSQL's custom format that can be read from its beginning any number of times. */
+export interface DumpSource {
+  path: string
+  /** Whether zstd went over the dump, as a program of its own. */
+  zstd: boolean
+  unseal?: Unsealing
+}
+
+/**
+ * Returns what is wrong with the files of a backup, or undefined: each has the size and the SHA-256 of its manifest, and
+ * nothing is there besides.
+ */
+export async function problemWithFiles({ path, manifest }: StoredBackup): Promise<string | undefined> {
+  const names = await readdir(path)
+  for (const file of manifest.files) {
+    if (!names.includes(file.name)) return `${file.name} is missing.`
+    const problem = await problemWithFile(path, file)
+    if (problem !== undefined) return problem
+  }
+  const known = [...manifest.files.map(file => file.name), MANIFEST, 'checks.jsonl']
+  const extra = names.find(name => !known.includes(name))
+  return extra === undefined ? undefined : `${extra} is not in the manifest.`
+}
+
+async function problemWithFile(folder: string, { name, bytes, sha256 }: BackupFile): Promise<string | undefined> {
+  const found = await readSum(join(folder, name))
+  if (found.bytes !== bytes) return `${name} has ${found.bytes} bytes, the manifest says ${bytes}.`
+  return found.sha256 === sha256 ? undefined : `${name} has another SHA-256 than the manifest says: it was changed.`
+}
+
+/**
+ * Returns the dump of a backup. @throws RefusedError when it is encrypted and no identity was given, or there is none.
+ */
+export function dumpOf({ path, manifest }: StoredBackup, unseal?: Unsealing): DumpSource {
+  const file = manifest.files.find(({ part }) => part === 'database')
+  if (file === undefined) throw new RefusedError({ code: 'no-dump', message: `${path} holds no dump of a database.` })
+  if (file.encrypted && unseal === undefined) throw identityMissing(path)
+  return {
+    path: join(path, file.name),
+    zstd: file.compression === 'zstd',
+    ...(file.encrypted && unseal ? { unseal } : {}),
+  }
+}
+
+/** Sends the dump, decrypted, into a pipeline; returns when its programs have ended well. */
+export async function feed({ path, unseal }: DumpSource, into: Pipeline, onProgress?: (bytes: number) => void) {
+  const source: Readable = createReadStream(path, { highWaterMark: 256 * 1024 })
+  if (onProgress) tell(source, onProgress)
+  const sent = unseal ? pipeline(source, unseal.stream(), into.run.stdin) : pipeline(source, into.run.stdin)
+  try {
+    await Promise.all([sent.catch(ignoreBrokenPipe), into.ended])
+    await sent.catch(ignoreBrokenPipe)
+  } catch (error) {
+    into.run.kill()
+    throw error
+  }
+}
+
+function tell(source: Readable, onProgress: (bytes: number) => void): void {
+  let bytes = 0
+  source.on('data', chunk => {
+    bytes += chunk.length
+    onProgress(bytes)
+  })
+}
+
+/** The programs tell better why they ended. */
+function ignoreBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (!['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET'].includes(error.code ?? '')) throw error
+}
+
+/** Returns the rows of each table as a full decode sees them. @throws RefusedError when it cannot be decoded. */
+export async function decode(tools: PostgresTools, equipment: Equipment, source: DumpSource): Promise<DecodedTable[]> {
+  const decoding = await openDecode(tools, equipment, source.zstd)
+  await feed(source, decoding.pipeline)
+  return decoding.tables()
+}
+
+/** Returns the first table whose rows differ, in words; undefined where all agree. */
+export function differingCount(expected: readonly TableCount[], found: readonly DecodedTable[]): string | undefined {
+  const seen = new Map(found.map(({ schema, table, rows }) => [`${schema}.${table}`, rows]))
+  for (const { schema, table, rows } of expected) {
+    const name = `${schema}.${table}`
+    if (seen.get(name) !== rows) return `${name} has ${seen.get(name) ?? 'no'} rows, the manifest says ${rows}.`
+    seen.delete(name)
+  }
+  const [extra] = seen.keys()
+  return extra === undefined ? undefined : `${extra} is not in the manifest.`
+}
+
+/** Returns why an error means that the content is bad; anything else (no server, no programs) is thrown again. */
+export function contentProblem(error: unknown): string {
+  const codes = ['program-failed', 'dump-not-whole', 'encrypted-file-damaged']
+  if (error instanceof OperatorError && codes.includes(error.code))
+    return [messageOf(error), error.why].filter(Boolean).join(' ')
+  throw error
+}
+
+function identityMissing(path: string): RefusedError {
+  return new RefusedError({
+    code: 'identity-missing',
+    message: `The backup ${path} is encrypted.`,
+    cause: 'Its files can be compared with their checksums; to decode or restore them, the secret key is needed.',
+    next: 'Name the file that holds it: --identity FILE',
+  })
+}

@@ -1,0 +1,169 @@
+import { resolve } from 'node:path'
+import { dumpTools } from '../../backups/database.js'
+import { decryptWith } from '../../backups/encryption.js'
+import { differencesIn, restoreInto } from '../../backups/restore-into.js'
+import { type CheckRecord, isBackup, noteCheck, openBackup, type StoredBackup, storeOf } from '../../backups/store.js'
+import { contentProblem, decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
+import { RefusedError } from '../../errors.js'
+import { refuseWithoutRoom } from '../../postgres/room.js'
+import { createLike, drillName, dropDatabase, dropDrills, withMaintenance } from '../../postgres/scratch.js'
+import type { Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+
+export interface VerifyOptions {
+  /** The name of a backup in the store, `latest`, or the path of a backup's folder. */
+  backup: string
+  /** Restores it into a database of its own and compares it. */
+  drill: boolean
+  /** The file with the secret key, for an encrypted backup. */
+  identity?: string
+}
+
+export interface VerifyResult {
+  name: string
+  path: string
+  /** The deepest look that was taken. */
+  level: CheckRecord['level']
+  ok: boolean
+  /** Why not, where not. */
+  why: string | null
+  tables: number
+  rows: number
+}
+
+/** Looks whether a backup is what its manifest says: its files, every row in them, and that they restore. */
+export const verify: Runbook<VerifyOptions, VerifyResult> = {
+  name: 'db:verify',
+  disposable: true,
+  check: async (toolbox, options) => {
+    const backup = await namedBackup(toolbox, options.backup)
+    dumpOf(backup, await unsealing(options))
+    await dumpTools(toolbox)
+    if (options.drill) await refuseDrill(toolbox, backup)
+  },
+  steps: async (toolbox, options) => {
+    const backup = await namedBackup(toolbox, options.backup)
+    const levels = [checksumStep(backup), decodeStep(backup, options)]
+    return options.drill ? [...levels, drillStep(backup, options)] : levels
+  },
+  result: async (toolbox, options, noted) => {
+    const { name, path, manifest } = await namedBackup(toolbox, options.backup)
+    const why = noted('why') ?? null
+    const rows = manifest.counts.tables.reduce((sum, table) => sum + table.rows, 0)
+    const level = (noted('level') ?? 'checksums') as CheckRecord['level']
+    return { name, path, level, ok: why === null, why, tables: manifest.counts.tables.length, rows }
+  },
+}
+
+/** Returns the backup that is meant. @throws RefusedError when there is none. */
+export async function namedBackup(toolbox: Toolbox, name: string): Promise<StoredBackup> {
+  if (await isBackup(name)) return openBackup(resolve(name))
+  const { backups } = await storeOf(toolbox).list()
+  const found = name === 'latest' ? backups[0] : backups.find(backup => backup.name === name)
+  if (found) return found
+  throw new RefusedError({
+    code: 'no-such-backup',
+    message: name === 'latest' ? 'There is no backup yet.' : `There is no backup ${name}.`,
+    cause: `It is neither a backup's folder nor one in ${storeOf(toolbox).dir}.`,
+    next: backups.length === 0 ? 'mstdn-ops db:backup makes one.' : 'mstdn-ops db:backups lists them.',
+  })
+}
+
+async function unsealing({ identity }: VerifyOptions) {
+  return identity === undefined ? undefined : decryptWith(identity)
+}
+
+/** What is bad is the answer, not a failure: it is noted, and nothing deeper is looked at. */
+function lookStep(
+  step: Pick<Step, 'id' | 'title' | 'effect' | 'undo'>,
+  backup: StoredBackup,
+  level: CheckRecord['level'],
+  look: (context: StepContext) => Promise<string | undefined>,
+): Step {
+  return {
+    ...step,
+    needed: async ({ noted }) => noted('why') === undefined || 'it is bad already',
+    run: async context => {
+      if (context.dryRun) return
+      const why = await look(context)
+      await context.note('level', level)
+      if (why !== undefined) await context.note('why', why)
+      const at = context.toolbox.clock.now().toISOString()
+      await noteCheck(backup.path, { at, level, ok: why === undefined, ...(why === undefined ? {} : { why }) })
+    },
+  }
+}
+
+function checksumStep(backup: StoredBackup): Step {
+  const step = { id: 'checksums', title: 'Compare sizes and checksums with the manifest', effect: 'read' } as const
+  return lookStep(step, backup, 'checksums', () => problemWithFiles(backup))
+}
+
+function decodeStep(backup: StoredBackup, options: VerifyOptions): Step {
+  const step = { id: 'decode', title: 'Decode the dump, and count every row', effect: 'read' } as const
+  return lookStep(step, backup, 'decoded', async ({ toolbox }) => {
+    const { tools, equipment } = await dumpTools(toolbox)
+    try {
+      const found = await decode(tools, equipment, dumpOf(backup, await unsealing(options)))
+      return differingCount(backup.manifest.counts.tables, found)
+    } catch (error) {
+      return contentProblem(error)
+    }
+  })
+}
+
+function drillStep(backup: StoredBackup, options: VerifyOptions): Step {
+  const step = {
+    id: 'drill',
+    title: 'Restore it into a database of its own, compare, and drop that',
+    effect: 'write',
+    undo: ({ toolbox, runId }: StepContext) =>
+      withMaintenance(toolbox, 'drill', maintenance => dropDatabase(maintenance, drillName(runId))),
+  } as const
+  return lookStep(step, backup, 'drilled', async context => {
+    const { toolbox, runId, progress } = context
+    const name = drillName(runId)
+    return withMaintenance(toolbox, 'drill', async maintenance => {
+      await dropDrills(maintenance)
+      await createLike(maintenance, name, backup.manifest.postgres.database)
+      try {
+        return await drilled(toolbox, backup, await unsealing(options), name, progress)
+      } finally {
+        await dropDatabase(maintenance, name)
+      }
+    })
+  })
+}
+
+async function drilled(
+  toolbox: Toolbox,
+  backup: StoredBackup,
+  unseal: Awaited<ReturnType<typeof unsealing>>,
+  name: string,
+  progress: (text: string) => void,
+): Promise<string | undefined> {
+  try {
+    await restoreInto(toolbox, dumpOf(backup, unseal), name, bytes => progress(`${Math.round(bytes / 1e6)} MB`))
+  } catch (error) {
+    return contentProblem(error)
+  }
+  const { counts, shape } = backup.manifest
+  const [first, ...others] = await differencesIn(toolbox, name, { tables: counts.tables, shape })
+  return first === undefined || others.length === 0 ? first : `${first} And ${others.length} more.`
+}
+
+/** A migration under way would be slowed down, and Rails' lock on it is held in the database itself. */
+async function refuseDrill(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
+  await refuseWithoutRoom(toolbox, manifest.postgres.database.bytes)
+  const [row] = await (await toolbox.database()).query<{ locks: number }>(
+    `SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+  )
+  if (!row?.locks) return
+  throw new RefusedError({
+    code: 'migration-under-way',
+    message: 'A migration seems to be under way: no drill beside it.',
+    cause: 'Somebody holds an advisory lock in the database, as Rails does while it migrates.',
+    next: 'Wait until it has ended, then run the command again.',
+  })
+}

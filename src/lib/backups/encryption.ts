@@ -113,8 +113,8 @@ class Sealed extends Transform {
 
   override _flush(done: TransformCallback): void {
     this.#begun()
-      .then(payload => payload.end())
-      .then(last => done(null, last), done)
+      .then(payload => pushAll(this, payload.end()))
+      .then(() => done(), done)
   }
 
   async #begun(): Promise<EncryptedPayload> {
@@ -145,10 +145,11 @@ class Unsealed extends Transform {
   override _flush(done: TransformCallback): void {
     try {
       if (this.#payload === undefined) throw damaged('It ends in the middle of its header.')
-      done(
-        null,
+      pushAll(
+        this,
         authentic(this.#payload, payload => payload.end()),
       )
+      done()
     } catch (error) {
       done(error as Error)
     }

@@ -29,13 +29,14 @@ abstract class Payload {
     this.#chunk = Buffer.allocUnsafe(size)
   }
 
-  protected abstract turned(key: Buffer, nonce: Buffer, chunk: Buffer): Buffer
+  /** Returns the chunk the other way, in pieces: joining them would copy all once more. */
+  protected abstract turned(key: Buffer, nonce: Buffer, chunk: Buffer): Buffer[]
 
   /** Returns what is whole by now. A full chunk waits until more comes, for the last one is marked as such. */
   update(bytes: Buffer): Buffer[] {
     const whole: Buffer[] = []
     for (let rest = bytes; rest.length > 0; ) {
-      if (this.#used === this.#chunk.length) whole.push(this.#turn())
+      if (this.#used === this.#chunk.length) whole.push(...this.#turn())
       const taken = rest.copy(this.#chunk, this.#used)
       this.#used += taken
       rest = rest.subarray(taken)
@@ -44,16 +45,16 @@ abstract class Payload {
   }
 
   /** Returns the last chunk. @throws when the payload does not end with it. */
-  end(): Buffer {
+  end(): Buffer[] {
     this.#nonce[LAST] = 1
     const alone = this.#chunks === 0
     const last = this.#turn()
     // An empty chunk behind others is not how age ends a file.
-    if (last.length === 0 && !alone) throw new Error('the last chunk is empty')
+    if (last.every(piece => piece.length === 0) && !alone) throw new Error('the last chunk is empty')
     return last
   }
 
-  #turn(): Buffer {
+  #turn(): Buffer[] {
     this.#nonce.writeUIntBE(this.#chunks, 5, 6)
     const turned = this.turned(this.#key, this.#nonce, this.#chunk.subarray(0, this.#used))
     this.#chunks += 1
@@ -67,9 +68,9 @@ export class EncryptedPayload extends Payload {
     super(fileKey, nonce, CHUNK)
   }
 
-  protected override turned(key: Buffer, nonce: Buffer, chunk: Buffer): Buffer {
+  protected override turned(key: Buffer, nonce: Buffer, chunk: Buffer): Buffer[] {
     const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG })
-    return Buffer.concat([cipher.update(chunk), cipher.final(), cipher.getAuthTag()])
+    return [cipher.update(chunk), cipher.final(), cipher.getAuthTag()].filter(piece => piece.length > 0)
   }
 }
 
@@ -79,12 +80,12 @@ export class DecryptedPayload extends Payload {
     super(fileKey, nonce, CHUNK + TAG)
   }
 
-  protected override turned(key: Buffer, nonce: Buffer, chunk: Buffer): Buffer {
+  protected override turned(key: Buffer, nonce: Buffer, chunk: Buffer): Buffer[] {
     if (chunk.length < TAG) throw new Error('the last chunk is cut')
     const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG })
     decipher.setAuthTag(chunk.subarray(chunk.length - TAG))
     const plain = decipher.update(chunk.subarray(0, chunk.length - TAG))
     decipher.final()
-    return plain
+    return [plain]
   }
 }

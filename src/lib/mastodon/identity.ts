@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.js'
-import { KEPT_ACCOUNTS, KEPT_ROWS, type KeptGroup, type KeptRow, type SoftReference } from './identity/tables.js'
+import { KEPT_ACCOUNTS } from './identity/accounts.js'
+import { KEPT_ROWS, type KeptGroup, type KeptRow, type SoftReference } from './identity/tables.js'
 import type { Statement } from './statement.js'
 import { inRange, type MastodonVersion } from './version.js'
 
@@ -33,6 +34,15 @@ export interface Selection {
   drop?: readonly string[]
   /** Leaves out the follows, and the remote accounts that nothing else points to. */
   withoutFollows?: boolean
+  /** The tables of the old database (`LIST_TABLES`): others are passed over. Without it all count as there. */
+  tables?: Iterable<string>
+}
+
+/** Lists the tables of the database that is asked: rows of {table}. */
+export const LIST_TABLES: Statement = {
+  sql: `SELECT relname::text AS "table" FROM pg_class
+WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY 1`,
+  params: [],
 }
 
 /** A table of which rows are kept. A table may stand here twice, with conditions that no row meets both of. */
@@ -53,13 +63,15 @@ export const NEVER_IN_FRESH = 'statuses'
 /**
  * The tables of which a reset keeps rows, in the order in which they are to be written.
  *
- * A patch release may lack one that is listed, and a fork has others: look which are there.
+ * Give it the tables that there are: a patch release may lack one that its series has, and conditions name them.
  *
  * @throws UsageError for a group that cannot be dropped.
  */
 export function keptTables(version: MastodonVersion, selection: Selection = {}): readonly KeptTable[] {
   const groups = groupsOf(selection)
-  const rows = KEPT_ROWS.filter(row => inRange(version, row) && groups.has(row.group))
+  const there = selection.tables === undefined ? undefined : new Set(selection.tables)
+  const known = KEPT_ROWS.filter(row => inRange(version, row) && groups.has(row.group))
+  const rows = known.filter(({ table }) => there === undefined || there.has(table))
   const accounts = keptAccounts(version, groups, rows)
   return rows.map(row => ({
     ...{ table: row.table, group: row.group, why: row.why, where: conditionOf(row, accounts) },

@@ -58,6 +58,11 @@ function connectionsOf(backend: Toolbox['backend'], ledger: Ledger, dryRun: bool
       redis ??= connectRedis(backend, ledger, dryRun)
       return redis
     },
+    letGoOfDatabase: async () => {
+      const former = database
+      database = undefined
+      await former?.then(connection => connection.close()).catch(() => undefined)
+    },
     closeConnections: async () => {
       await database?.then(connection => connection.close()).catch(() => undefined)
       await redis?.then(connection => connection.close()).catch(() => undefined)

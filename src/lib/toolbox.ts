@@ -25,6 +25,8 @@ export interface Toolbox {
   readonly app: MastodonApp
   /** The instance's PostgreSQL, connected on first use. */
   database(): Promise<Database>
+  /** Ends the session with the instance's PostgreSQL, which would be in the way of renaming; the next use connects anew. */
+  letGoOfDatabase(): Promise<void>
   /** The instance's Redis, connected on first use. */
   redis(): Promise<RedisDatabase>
   close(): Promise<void>

@@ -72,6 +72,7 @@ export function scriptedToolbox(dir: string, dryRun = false): Toolbox {
     clock: { now: () => new Date() },
     app: new MastodonApp({ instance, backend, database, output }),
     redis: () => Promise.reject(new Error('no Redis here')),
+    letGoOfDatabase: async () => undefined,
     close: async () => undefined,
   }
 }

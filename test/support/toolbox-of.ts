@@ -59,6 +59,7 @@ export function toolboxOf(made: Made): Toolbox {
     clock: { now: () => made.now ?? new Date() },
     app: new MastodonApp({ instance, backend, database, output }),
     redis: async () => ({ prefix: '', key: (name: string) => name, ...made.redis }) as RedisDatabase,
+    letGoOfDatabase: async () => undefined,
     close: async () => undefined,
   }
 }

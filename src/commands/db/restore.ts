@@ -1,0 +1,47 @@
+import { Args, Flags } from '@oclif/core'
+import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
+import { type RestoreOptions, type RestoreResult, restore } from '../../lib/runbooks/db/restore.js'
+import { durationOf } from '../../lib/sizes.js'
+import { plural } from '../../lib/text.js'
+import { identityFlag } from './verify.js'
+
+export default class Restore extends ChangeCommand<RestoreResult> {
+  static override summary = 'Put the state of a backup in the place of the live database.'
+  static override description =
+    `The backup is proven first, then restored and compared in a new database while the live one serves. Only then
+are web, streaming and Sidekiq stopped and the names of both databases swapped in one transaction. The replaced
+database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> latest',
+    '<%= config.bin %> <%= command.id %> 20261122-031500-9a3f --confirm example.social',
+  ]
+  static override args = {
+    source: Args.string({ required: true, description: 'The name of a backup, "latest", or the path of its folder.' }),
+  }
+  static override flags = {
+    ...confirmFlag,
+    ...identityFlag,
+    'keep-old': Flags.string({
+      helpValue: 'TIME',
+      summary: 'Let the replaced database be dropped after this time, like 7d, by the next daily or db:prune.',
+    }),
+  }
+
+  protected override async execute() {
+    const { args, flags } = await this.parse(Restore)
+    const options: RestoreOptions = { source: args.source }
+    if (flags.identity !== undefined) options.identity = flags.identity
+    if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
+    return this.change(restore, options)
+  }
+
+  protected override achieved({ backup, stateOf, rows, kept, keptUntil, stoppedFor }: RestoreResult): string {
+    const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
+    const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
+    return [
+      `The instance is in the state of ${stateOf} again (backup ${backup}, ${plural(rows, 'row')}).`,
+      ...stopped,
+      `The replaced database is kept as ${kept}, ${until}.`,
+    ].join('\n')
+  }
+}

@@ -1,0 +1,219 @@
+import { basename } from 'node:path'
+import { dumpTools } from '../../backups/database.js'
+import { decryptWith } from '../../backups/encryption.js'
+import { differencesIn, openOther, restoreInto } from '../../backups/restore-into.js'
+import { mismatches } from '../../backups/secrets.js'
+import type { StoredBackup } from '../../backups/store.js'
+import { decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
+import { RefusedError } from '../../errors.js'
+import { refuseWithoutRoom } from '../../postgres/room.js'
+import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
+import { traitsOf } from '../../postgres/snapshot.js'
+import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import { liveName, namesOf } from '../replace/names.js'
+import { raiseStep, swapStep } from '../replace/swap.js'
+import { lookStep, startStep, stopStep } from '../replace/writers.js'
+import { namedBackup } from './verify.js'
+
+export interface RestoreOptions {
+  /** The name of a backup in the store, `latest`, or a path. */
+  source: string
+  identity?: string
+  /** Milliseconds that the replaced database is kept, until it may be dropped; until the operator says so where absent. */
+  keepOld?: number
+}
+
+export interface RestoreResult {
+  /** What was restored. */
+  backup: string
+  /** ISO 8601: the state that the instance is in again. */
+  stateOf: string
+  rows: number
+  /** The replaced database, and until when it is kept. */
+  kept: string
+  keptUntil: string | null
+  /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
+  stoppedFor: number | null
+}
+
+/**
+ * Puts the state of a backup in the place of the live database: restored and compared beside it while that serves, then
+ * swapped by name. The replaced database is kept.
+ */
+export const restore: Runbook<RestoreOptions, RestoreResult> = {
+  name: 'db:restore',
+  check: async (toolbox, options) => {
+    const backup = await namedBackup(toolbox, options.source)
+    await refuseOther(toolbox, backup)
+    await refuseOtherSecrets(toolbox, backup)
+    await refuseSecondDatabase(toolbox, backup)
+    await refuseBad(toolbox, backup, options)
+  },
+  consent: async (toolbox, options) => consentOf(await namedBackup(toolbox, options.source)),
+  steps: async (toolbox, options) => {
+    const backup = await namedBackup(toolbox, options.source)
+    return [
+      restoreStep(backup, options),
+      compareStep(backup),
+      analyzeStep(),
+      stopStep(async () => undefined),
+      lookStep(),
+      raiseStep(),
+      swapStep(context => keptUntil(context, options)),
+      startStep(),
+    ]
+  },
+  result: async (toolbox, options, noted) => {
+    const { name, manifest } = await namedBackup(toolbox, options.source)
+    const stopped = noted('stopped-for')
+    return {
+      backup: name,
+      stateOf: manifest.startedAt,
+      rows: manifest.counts.tables.reduce((sum, table) => sum + table.rows, 0),
+      kept: noted('kept') ?? '',
+      keptUntil: noted('kept-until') || null,
+      stoppedFor: stopped === undefined ? null : Number(stopped),
+    }
+  },
+}
+
+function consentOf({ manifest }: StoredBackup): Consent {
+  return { kind: 'domain', loses: `Everything since ${manifest.startedAt} is lost here.` }
+}
+
+/** By name, so that a resumed run keeps what the first one promised. */
+function keptUntil({ toolbox, noted }: StepContext, { keepOld }: RestoreOptions): string | null {
+  const known = noted('kept-until')
+  if (known !== undefined) return known || null
+  return keepOld === undefined ? null : new Date(toolbox.clock.now().getTime() + keepOld).toISOString()
+}
+
+function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
+  return {
+    id: 'restore',
+    title: `Restore ${basename(backup.path)} into a new database beside the live one`,
+    effect: 'write',
+    run: async context => {
+      const { toolbox, progress, dryRun } = context
+      const { fresh, kept } = await namesOf(context)
+      await context.note('kept', kept)
+      await context.note('kept-until', keptUntil(context, options) ?? '')
+      const traits = await traitsOf(await toolbox.database())
+      await withMaintenance(toolbox, 'restore', async maintenance => {
+        await dropDatabase(maintenance, fresh)
+        await createLike(maintenance, fresh, traits)
+      })
+      const source = dumpOf(backup, await unsealing(options))
+      if (!dryRun) await restoreInto(toolbox, source, fresh, bytes => progress(`${Math.round(bytes / 1e6)} MB`))
+    },
+    undo: async context => {
+      const { fresh } = await namesOf(context)
+      await withMaintenance(context.toolbox, 'restore', maintenance => dropDatabase(maintenance, fresh))
+    },
+  }
+}
+
+function compareStep({ manifest }: StoredBackup): Step {
+  return {
+    id: 'compare',
+    title: 'Compare every table’s rows and the schema with the manifest',
+    effect: 'read',
+    run: async context => {
+      if (context.dryRun) return
+      const { fresh } = await namesOf(context)
+      const expected = { tables: manifest.counts.tables, shape: manifest.shape }
+      const [first, ...others] = await differencesIn(context.toolbox, fresh, expected)
+      if (first === undefined) return
+      throw new RefusedError({
+        code: 'restored-otherwise',
+        message: 'What was restored is not what was backed up.',
+        cause: others.length === 0 ? first : `${first} And ${others.length} more.`,
+      })
+    },
+  }
+}
+
+/** Without statistics the first hours would be slow. */
+function analyzeStep(): Step {
+  return {
+    id: 'analyze',
+    title: 'Gather the statistics that queries are planned by',
+    effect: 'write',
+    run: async context => {
+      if (context.dryRun) return
+      const database = await openOther(context.toolbox, (await namesOf(context)).fresh, 'analyze')
+      try {
+        await database.write('ANALYZE')
+      } finally {
+        await database.close()
+      }
+    },
+    // It goes with the new database.
+    undo: async () => undefined,
+  }
+}
+
+async function unsealing({ identity }: RestoreOptions) {
+  return identity === undefined ? undefined : decryptWith(identity)
+}
+
+async function refuseOther(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
+  const domain = await toolbox.app.domain()
+  if (manifest.instance.domain === domain) return
+  throw new RefusedError({
+    code: 'backup-of-another-domain',
+    message: `The backup is of ${manifest.instance.domain}, this instance is ${domain}.`,
+    cause: 'Accounts, posts and keys belong to their domain: other servers know them by it.',
+    next: 'Choose a backup of this instance: mstdn-ops db:backups',
+  })
+}
+
+async function refuseOtherSecrets(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
+  const found = mismatches(manifest, await toolbox.app.config())
+  if (toolbox.backend.config === undefined || found.length === 0) return
+  const named = found.map(({ name, problem }) => `${name} ${problem === 'missing' ? 'is not set' : 'is another'}`)
+  throw new RefusedError({
+    code: 'other-secrets',
+    message: 'The secrets of the instance are not those of the backup.',
+    cause: `${named.join('; ')}. What the backup holds encrypted could not be read with them.`,
+    next: 'Set the former values (mstdn-ops config:set NAME), then run the command again.',
+  })
+}
+
+async function refuseSecondDatabase(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
+  const database = await toolbox.database()
+  const [role] = await database.query<{ may: boolean }>(
+    'SELECT rolsuper OR rolcreatedb AS may FROM pg_roles WHERE rolname = current_user',
+  )
+  if (!role?.may) throw noSecondDatabase(await liveName(toolbox))
+  await refuseWithoutRoom(toolbox, manifest.postgres.database.bytes)
+}
+
+function noSecondDatabase(name: string): RefusedError {
+  return new RefusedError({
+    code: 'no-second-database',
+    message: `No second database can be made beside ${name}.`,
+    cause: 'The user of the app may not create databases.',
+    next: 'Let an administrator of the server say: ALTER ROLE … CREATEDB',
+  })
+}
+
+/** The whole dump is decoded before anything is changed. */
+async function refuseBad(toolbox: Toolbox, backup: StoredBackup, options: RestoreOptions): Promise<void> {
+  const problem = await problemWithFiles(backup)
+  if (problem !== undefined) throw bad(backup, problem)
+  const { tools, equipment } = await dumpTools(toolbox)
+  const found = await decode(tools, equipment, dumpOf(backup, await unsealing(options)))
+  const difference = differingCount(backup.manifest.counts.tables, found)
+  if (difference !== undefined) throw bad(backup, difference)
+}
+
+function bad({ name }: StoredBackup, cause: string): RefusedError {
+  return new RefusedError({
+    code: 'backup-is-bad',
+    message: `The backup ${name} is damaged: nothing was changed.`,
+    cause,
+    next: 'Restore another one: mstdn-ops db:backups',
+  })
+}

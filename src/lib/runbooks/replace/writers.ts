@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type AppProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
+import { withMaintenance } from '../../postgres/scratch.js'
+import { clientsOf, inUse } from '../../postgres/swap.js'
+import type { Step, StepContext } from '../../runbook/step.js'
+import { liveName } from './names.js'
+
+/** Milliseconds in which connections of what was stopped come to their end. */
+const FADING_MS = 10_000
+/** Web first, so that nothing new comes in while Sidekiq works its queues off. */
+const ORDER: readonly Role[] = ['web', 'streaming', 'sidekiq']
+
+/** Stops everything that can be stopped from here, and notes what ran. */
+export function stopStep(beforeSidekiq: (context: StepContext) => Promise<void>): Step {
+  return {
+    id: 'stop',
+    title: 'Stop web and streaming, let Sidekiq finish, and stop it',
+    effect: 'write',
+    needed: async ({ toolbox }) => toolbox.backend.processes !== undefined || 'nothing can be stopped from here',
+    done: async ({ toolbox }) => (await processesOf(toolbox.backend.processes).list()).every(isStopped),
+    run: async context => {
+      const processes = processesOf(context.toolbox.backend.processes)
+      if (context.noted('ran') === undefined) await context.note('ran', JSON.stringify(await runningRoles(processes)))
+      if (context.noted('stopped-at') === undefined) await context.note('stopped-at', String(Date.now()))
+      await processes.stop(ORDER.slice(0, 2))
+      await beforeSidekiq(context)
+      await processes.stop(ORDER.slice(2))
+    },
+    undo: startAgain,
+  }
+}
+
+/** Starts what ran before, and looks whether it is well. */
+export function startStep(): Step {
+  return {
+    id: 'start',
+    title: 'Start what was stopped, and wait until it is healthy',
+    effect: 'write',
+    needed: async ({ toolbox }) => toolbox.backend.processes !== undefined || 'nothing was stopped from here',
+    run: async context => {
+      await startAgain(context)
+      const since = Number(context.noted('stopped-at') ?? Date.now())
+      if (!context.dryRun) await context.note('stopped-for', String(Date.now() - since))
+    },
+    undo: async ({ toolbox }) => processesOf(toolbox.backend.processes).stop(ROLES),
+  }
+}
+
+async function startAgain(context: StepContext): Promise<void> {
+  const ran = JSON.parse(context.noted('ran') ?? '[]') as Role[]
+  if (ran.length > 0 || context.dryRun) await processesOf(context.toolbox.backend.processes).start(ran)
+}
+
+/** Looks who is connected all the same: a database that somebody works in is not replaced. */
+export function lookStep(): Step {
+  return {
+    id: 'look',
+    title: 'Look whether anybody else is connected to the database',
+    effect: 'read',
+    run: async ({ toolbox, dryRun }) => {
+      if (dryRun) return
+      await toolbox.letGoOfDatabase()
+      const live = await liveName(toolbox)
+      await withMaintenance(toolbox, 'look', async maintenance => {
+        const deadline = Date.now() + FADING_MS
+        for (;;) {
+          const clients = await clientsOf(maintenance, [live])
+          if (clients.length === 0) return
+          if (Date.now() > deadline) throw inUse(live, clients)
+          await sleep(500)
+        }
+      })
+    },
+  }
+}
+
+async function runningRoles(processes: Processes): Promise<Role[]> {
+  const running = (await processes.list()).filter(process => !isStopped(process))
+  return ROLES.filter(role => running.some(process => process.role === role))
+}
+
+function isStopped({ state }: AppProcess): boolean {
+  return state === 'stopped'
+}
+
+function processesOf(processes: Processes | undefined): Processes {
+  if (processes) return processes
+  throw new Error('asked for processes where there are none')
+}

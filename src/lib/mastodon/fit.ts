@@ -92,12 +92,13 @@ function byFiles(dump: Dump, { version }: Running, files: readonly Migration[], 
   if (unknown.length > 0) return dump.newest > newestFile ? newer(dump, version, unknown) : ofFork(unknown)
   const pending = files.filter(({ id }) => !dump.ids.has(id))
   if (pending.length === 0) return fits(version)
-  if (
-    pending.every(({ phase }) => phase === 'post') &&
-    dump.newest >= newestOf(files.filter(({ phase }) => phase === 'pre'))
-  )
-    return postMissing(version, pending)
-  return behind(dump, version, pending.length)
+  return lacksPostsAlone(dump, files, pending) ? postMissing(version, pending) : behind(dump, version, pending.length)
+}
+
+/** A release may add nothing else than post-deployment migrations: the one before it is no half of it. */
+function lacksPostsAlone(dump: Dump, files: readonly Migration[], pending: readonly Migration[]): boolean {
+  if (dump.lacks === 0 || pending.some(({ phase }) => phase === 'pre')) return false
+  return dump.newest >= newestOf(files.filter(({ phase }) => phase === 'pre'))
 }
 
 function newestOf(files: readonly Migration[]): string {

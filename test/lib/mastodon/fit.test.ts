@@ -5,6 +5,7 @@ import { RELEASES, type ReleaseRow } from '../../../src/lib/mastodon/releases/da
 import { FORKS, RETIRED } from '../../../src/lib/mastodon/releases/forks.js'
 import { MastodonVersion } from '../../../src/lib/mastodon/version.js'
 
+const FULL = process.env.MSTDN_TEST_FULL !== undefined
 const { of } = MastodonVersion
 /** Rows whose migrations are counted: all but 4.7.0, whose count is not known. */
 const COUNTED = RELEASES.filter(row => row.migrations !== undefined)
@@ -79,7 +80,7 @@ describe.each(verdicts)('every release against every other, by %s', (_, runningO
   test.each(COUNTED.slice(1).map(row => [row.first, row] as const))('a database on its way to %s', (_first, row) => {
     const before = COUNTED[COUNTED.indexOf(row) - 1]
     const added = idsOf(row).filter(id => !idsOf(before ?? row).includes(id))
-    for (const missing of added.filter(id => id !== row.schema)) {
+    for (const missing of added.filter((id, at) => id !== row.schema && (FULL || at % 7 === 0))) {
       const ids = idsOf(row).filter(id => id !== missing)
       expect(fitOf(ids, runningOf(row))).toMatchObject({ verdict: 'half-migrated', restorable: true, pending: 1 })
     }

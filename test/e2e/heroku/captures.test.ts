@@ -47,7 +47,8 @@ function facets({ dryRun = false, patienceMs = PACE.patienceMs } = {}) {
   const runner = new Runner({ ledger, output, dryRun })
   const app = new HerokuApp(bed.app, new PlatformApi(login, apiParts), { ledger, output, runner })
   const data = () => new DataApi(login, apiParts, bed.env)
-  const connect = (url: string) => postgresOf(app, url, { acceptSelfSigned: true })
+  const connect = (url: string | undefined, variable: string) =>
+    postgresOf(app, url, { acceptSelfSigned: true }, variable)
   const patience = { pauseMs: 50, limitMs: 20_000 }
   return {
     ledger,
@@ -317,7 +318,9 @@ describe('a second database', () => {
     expect(await databases.create('essential-1', [former])).toEqual(made)
     expect(asked(from, 'POST', /addons$/)).toBe(1)
     added = made.name
-    const target = await (await databases.connector(added)).target()
+    const connector = await databases.connector(added)
+    const target = await connector.target()
+    expect(connector.byHand('', 'SELECT 1')).toContain(`${made.attachments[0]}_URL`)
     expect(target.database).not.toBe(new URL(bed.databaseUrl).pathname.slice(1))
     expect(bed.config()[`${made.attachments[0]}_URL`]).toContain(target.database)
   })

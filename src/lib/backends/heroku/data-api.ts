@@ -4,6 +4,8 @@ import { type Login, TRUSTED } from './login.js'
 import { type ApiParts, PlatformApi } from './platform-api.js'
 
 const TRIES = 3
+/** What follows a sign like # or @ would count for the look at its end, and lead elsewhere. */
+const BARE = /^[a-z0-9.-]+$/i
 
 /** Heroku's API of its databases: a host of its own, the same token, the same errors. */
 export class DataApi extends PlatformApi {
@@ -34,7 +36,8 @@ export function dataUrlOf(baseUrl: string, env: NodeJS.ProcessEnv): string {
   const host = env.HEROKU_DATA_HOST || env.HEROKU_POSTGRESQL_HOST || 'api.data.heroku.com'
   const { protocol, port } = new URL(baseUrl)
   const isHere = host === 'localhost' || host === '127.0.0.1'
-  if (!TRUSTED.test(host)) throw badHost(`It is ${printableLine(host)}; the token of your login would be sent there.`)
+  if (!BARE.test(host) || !TRUSTED.test(host))
+    throw badHost(`It is ${printableLine(host)}; the token of your login would be sent there.`)
   if (protocol !== 'https:' && !isHere)
     throw badHost(`HEROKU_HOST is plain http, and the token of your login would be sent to ${host} in the clear.`)
   return `${protocol}//${host}${port === '' ? '' : `:${port}`}`

@@ -7,7 +7,9 @@ import type { DatabaseAddon, DatabaseAddons, DatabasePlan, Price } from '../mana
 import type { HerokuApp } from './app.js'
 import { type Attachment, attachmentsOf, CURRENT } from './attachments.js'
 import type { DataApi } from './data-api.js'
+import { isUnreachable } from './platform-api.js'
 import { promoteAddon } from './promote.js'
+import { isExcuse } from './servers.js'
 
 const SERVICE = 'heroku-postgresql'
 
@@ -20,8 +22,8 @@ const PATIENCE: Patience = { pauseMs: 5_000, limitMs: 30 * 60_000 }
 
 export interface DatabasesParts {
   data: () => DataApi
-  /** Returns the way into the database at an URL. */
-  connect: (url: string, attachment: string) => PostgresConnector | Excuse
+  /** Returns the way into the database at the URL of a config var. */
+  connect: (url: string | undefined, variable: string) => PostgresConnector | Excuse
   patience?: Patience
 }
 
@@ -53,12 +55,14 @@ export class HerokuDatabases implements DatabaseAddons {
 
   async create(plan: string, known?: readonly string[]): Promise<DatabaseAddon> {
     const wanted = fullPlan(plan)
+    // Before anything is ordered: without the data API nobody can tell when it is ready.
+    const data = this.#parts.data()
     const before = known ?? (await this.list()).map(({ name }) => name)
     const isOurs = ({ name, plan, state }: DatabaseAddon) =>
       plan === wanted && !before.includes(name) && state !== 'deprovisioned'
     const find = async () => (await this.list()).find(isOurs)
     const name = (await find())?.name ?? (await this.#order(wanted, find))
-    return name === undefined ? planned(wanted) : this.#untilReady(name)
+    return name === undefined ? planned(wanted) : this.#untilReady(name, data)
   }
 
   async promote(addon: string): Promise<void> {
@@ -83,11 +87,10 @@ export class HerokuDatabases implements DatabaseAddons {
 
   async connector(addon: string): Promise<PostgresConnector> {
     const found = await this.#require(addon)
-    const name = found.attachments.find(one => one !== CURRENT) ?? CURRENT
+    const variable = `${found.isCurrent ? CURRENT : found.attachments[0]}_URL`
     this.#app.forgetConfig()
-    const url = (await this.#app.config()).get(`${name}_URL`)
-    const way = url === undefined ? unset(this.#app, name) : this.#parts.connect(url, name)
-    if (!('cause' in way)) return way
+    const way = this.#parts.connect((await this.#app.config()).get(variable), variable)
+    if (!isExcuse(way)) return way
     throw new RefusedError({ code: 'database-unreachable', message: `${addon} cannot be reached.`, ...way })
   }
 
@@ -108,32 +111,28 @@ export class HerokuDatabases implements DatabaseAddons {
   }
 
   /** Its variable comes with the last of its states, and it answers some time after that. */
-  async #untilReady(addon: string): Promise<DatabaseAddon> {
+  async #untilReady(addon: string, data: DataApi): Promise<DatabaseAddon> {
     const seen: { found?: DatabaseAddon } = {}
     const isReady = async () => {
       const found = await this.#known(addon)
       if (found === undefined || found.state === 'deprovisioned') throw notMade(this.#app, addon)
       seen.found = found
-      return found.state === 'provisioned' && !(await this.#isWaiting(addon))
+      return found.state === 'provisioned' && !(await isWaiting(data, addon))
     }
     await this.#until(isReady, () => notDone(this.#app, `${addon} is not ready yet`))
     this.#app.forgetConfig()
     return seen.found ?? this.#require(addon)
   }
 
-  /** Until it is known to the data API, nothing is (`wait_status`, as `pg:wait` asks). */
-  async #isWaiting(addon: string): Promise<boolean> {
-    const path = `/client/v11/databases/${encodeURIComponent(addon)}/wait_status`
-    const status = await this.#parts
-      .data()
-      .read(path)
-      .catch(() => ({ 'waiting?': true }))
-    return toRecord(status)['waiting?'] === true
-  }
-
+  /** What was ordered goes on while Heroku cannot be asked. */
   async #until(isSo: () => Promise<boolean>, tooLate: () => OutcomeUnknownError): Promise<void> {
     const deadline = Date.now() + this.#patience.limitMs
-    while (!(await isSo())) {
+    const look = () =>
+      isSo().catch((error: unknown) => {
+        if (isUnreachable(error)) return false
+        throw error
+      })
+    while (!(await look())) {
       if (Date.now() > deadline) throw tooLate()
       await sleep(this.#patience.pauseMs)
     }
@@ -152,6 +151,13 @@ export class HerokuDatabases implements DatabaseAddons {
       next: `${this.#app.byHand(['addons'])} lists the add-ons.`,
     })
   }
+}
+
+/** One that the data API does not know yet is waited for too (`wait_status`, as `pg:wait` asks). */
+async function isWaiting(data: DataApi, addon: string): Promise<boolean> {
+  const path = `/client/v11/databases/${encodeURIComponent(addon)}/wait_status`
+  const status = await data.read(path).catch(() => ({ 'waiting?': true }))
+  return toRecord(status)['waiting?'] === true
 }
 
 function addonFrom(raw: Record<string, unknown>, attachments: readonly Attachment[]): DatabaseAddon {
@@ -214,8 +220,4 @@ function notDone(app: HerokuApp, what: string): OutcomeUnknownError {
     message: `${what}.`,
     next: `It goes on by itself: ${app.byHand(['addons'])}`,
   })
-}
-
-function unset(app: HerokuApp, name: string): Excuse {
-  return { cause: `${name}_URL is not among the config vars.`, next: app.byHand(['config']) }
 }

@@ -60,7 +60,7 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
   const redis = redisOf(app, config, tls)
   const folder = dirname(runsDir(instance.name || name))
   const data = () => new DataApi(login, apiParts)
-  const connect = (url: string) => postgresOf(app, url, tls)
+  const connect = (url: string | undefined, variable: string) => postgresOf(app, url, tls, variable)
   return {
     kind: 'heroku',
     title: `Heroku app ${name}`,

@@ -168,6 +168,11 @@ function reasonOf(error: unknown): string {
   return [messageOf(cause ?? error), code].filter(Boolean).join(', ')
 }
 
+/** Whether Heroku could not be asked at all. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof RefusedError && error.code === 'heroku-unreachable'
+}
+
 function neverSent(error: unknown): boolean {
   const code = (error as { cause?: { code?: string } }).cause?.code ?? ''
   return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code)

@@ -5,6 +5,7 @@ import type { HerokuApp } from './app.js'
 import { type Attachment, attachmentNamed, attachmentsOf, CURRENT, requireAttachment } from './attachments.js'
 import type { DataApi } from './data-api.js'
 import type { Patience } from './databases.js'
+import { isUnreachable } from './platform-api.js'
 
 /** What `pg:promote` moves along with DATABASE where there is one. */
 const POOL = { name: 'DATABASE_CONNECTION_POOL', namespace: 'connection-pooling:default' }
@@ -26,7 +27,7 @@ export async function promoteAddon(app: HerokuApp, data: DataApi, addon: string,
   if (current && !hasOtherName(before, current)) await attach(app, current, wanted, {})
   await attach(app, wanted, wanted, { name: CURRENT, namespace: null })
   const pool = before.find(one => one.name === POOL.name && one.addon.id === current?.addon.id)
-  if (pool) await attach(app, wanted, wanted, POOL)
+  if (pool) await attach(app, wanted, wanted, POOL).catch(halfPromoted)
   app.forgetConfig()
   if (!app.api.dryRun) await untilReleased(app, newest, pace)
 }
@@ -77,10 +78,11 @@ interface AttachRelease {
 async function untilReleased(app: HerokuApp, before: number, { pauseMs, limitMs }: Patience): Promise<void> {
   const deadline = Date.now() + limitMs
   for (;;) {
-    const release = (await releasesOf(app)).find(one => one.version > before)
-    if (release === undefined || release.status === 'succeeded') return
-    if (release.status === 'failed') throw releaseFailed(app, release)
-    if (Date.now() > deadline) throw releaseUnseen(app, release)
+    const releases = await releasesOf(app).catch(unlessUnreachable)
+    const release = releases?.find(one => one.version > before)
+    if (releases !== undefined && (release === undefined || release.status === 'succeeded')) return
+    if (release?.status === 'failed') throw releaseFailed(app, release)
+    if (Date.now() > deadline) throw releaseUnseen(app)
     await sleep(pauseMs)
   }
 }
@@ -106,10 +108,25 @@ function releaseFailed(app: HerokuApp, { version }: AttachRelease): NotUndoneErr
   })
 }
 
-function releaseUnseen(app: HerokuApp, { version }: AttachRelease): OutcomeUnknownError {
+function unlessUnreachable(error: unknown): undefined {
+  if (!isUnreachable(error)) throw error
+}
+
+/** DATABASE_URL leads elsewhere already. */
+function halfPromoted(error: unknown): never {
+  if (!(error instanceof RefusedError)) throw error
+  throw new NotUndoneError({
+    code: error.code,
+    message: `DATABASE_URL was moved, ${POOL.name}_URL was not.`,
+    cause: [error.message, error.why].filter(Boolean).join(' '),
+    ...(error.next === undefined ? {} : { next: error.next }),
+  })
+}
+
+function releaseUnseen(app: HerokuApp): OutcomeUnknownError {
   return new OutcomeUnknownError({
     code: 'promote-release-unseen',
-    message: `The release v${version} with the new DATABASE_URL has not ended.`,
+    message: 'The release with the new DATABASE_URL was not seen to end.',
     next: app.byHand(['releases']),
   })
 }

@@ -5,18 +5,23 @@ import { DirectRedis } from '../direct/redis.js'
 import { isMistake, postgresAddressOf, redisTargetOf, type TlsChoice, type UrlMistake } from '../direct/urls.js'
 import type { HerokuApp } from './app.js'
 
-/** PostgreSQL at the app's DATABASE_URL, reached from here. */
+/** The variable of the database that the app uses. */
+const CURRENT = 'DATABASE_URL'
+
+/** PostgreSQL at a URL of the app's config vars, reached from here. */
 class HerokuPostgres implements PostgresConnector {
   readonly where: string
   readonly tools: PostgresConnector['tools']
   readonly #direct: DirectPostgres
   readonly #app: HerokuApp
+  readonly #variable: string
 
-  constructor(app: HerokuApp, direct: DirectPostgres) {
+  constructor(app: HerokuApp, direct: DirectPostgres, variable: string) {
     this.where = direct.where
     this.tools = direct.tools
     this.#direct = direct
     this.#app = app
+    this.#variable = variable
   }
 
   target(): Promise<PostgresTarget> {
@@ -28,20 +33,23 @@ class HerokuPostgres implements PostgresConnector {
   }
 
   byHand(_database: string, sql: string): string {
-    return this.#app.byHand(['pg:psql', '-c', sql])
+    return this.#app.byHand(['pg:psql', ...(this.#variable === CURRENT ? [] : [this.#variable]), '-c', sql])
   }
 }
 
 /** Returns the connector of DATABASE_URL, or why there is none: what needs no database works all the same. */
-export function postgresOf(app: HerokuApp, url: string | undefined, tls: TlsChoice): PostgresConnector | Excuse {
-  if (!url) return absent(app, 'DATABASE_URL', 'heroku-postgresql')
+export function postgresOf(
+  app: HerokuApp,
+  url: string | undefined,
+  tls: TlsChoice,
+  variable = CURRENT,
+): PostgresConnector | Excuse {
+  if (!url) return absent(app, variable, 'heroku-postgresql')
   const address = postgresAddressOf(url, { ...tls, unsaid: 'verify' })
-  if (isMistake(address)) return unreadable(app, 'DATABASE_URL', address)
+  if (isMistake(address)) return unreadable(app, variable, address)
   app.parts.output.redactor.add('database password', address.password)
-  return new HerokuPostgres(
-    app,
-    new DirectPostgres(address, { where: `Heroku Postgres of ${app.name}`, runner: app.parts.runner }),
-  )
+  const where = `Heroku Postgres of ${app.name}${variable === CURRENT ? '' : ` (${variable})`}`
+  return new HerokuPostgres(app, new DirectPostgres(address, { where, runner: app.parts.runner }), variable)
 }
 
 /** Returns the connector of REDIS_URL with the namespace of its keys, or why there is none. */

@@ -238,6 +238,15 @@ export interface DiskSpace {
 export interface Storage {
   volumes(): Promise<Volume[]>
   disk(): Promise<DiskSpace[]>
+  /** Where scripts run beside the app's media, as the app's user, and the folder that holds them; or why nowhere. */
+  media?(): Promise<{ place: ScriptPlace; path: string } | Excuse>
+  /** Where scripts run beside the files of Redis, which itself says where they are; or why nowhere. */
+  redis?(): Promise<ScriptPlace | Excuse>
+}
+
+/** Whether the answer is why something cannot be had. */
+export function isExcuse<T extends object>(answer: T | Excuse): answer is Excuse {
+  return 'cause' in answer && 'next' in answer
 }
 
 /** Who and where, as the protocol's client needs it. The password stays in memory. */
@@ -269,8 +278,11 @@ export interface PostgresConnector {
   byHand(database: string, sql: string): string
 }
 
-/** Where pg_dump and pg_restore run: beside the server, or on this machine. */
-export interface PostgresTools {
+/** Where pg_dump and pg_restore run: beside the server, or on this machine, with PGHOST, PGPORT and the like set. */
+export type PostgresTools = ScriptPlace
+
+/** A place where scripts are started. */
+export interface ScriptPlace {
   /** For people: `service db`, `this machine`. */
   readonly where: string
   /**
@@ -281,14 +293,14 @@ export interface PostgresTools {
   open(script: ToolScript): Promise<ToolRun>
 }
 
-/** A script for `sh`, with PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE set. */
+/** A script for `sh`. */
 export interface ToolScript {
   /** What it is, for people: `pg_dump`. */
   what: string
   script: string
   /** Its `$1` and on. */
   args?: readonly string[]
-  /** The database that PGDATABASE names; the instance's own where absent. */
+  /** Beside PostgreSQL: the database that PGDATABASE names; the instance's own where absent. */
   database?: string
   effect: Effect
   /** Whether its standard input is what is written to {@link ToolRun.stdin}; otherwise it is empty. */

@@ -1,8 +1,10 @@
 import { posix } from 'node:path'
-import type { DiskSpace, Storage, Volume } from '../backend.js'
+import { mediaBucket } from '../../mastodon/media.js'
+import type { DiskSpace, Excuse, ScriptPlace, Storage, Volume } from '../backend.js'
 import { believed, marked } from '../marked.js'
 import { randomNonce } from '../nonce.js'
 import type { Container, Mount } from './containers.js'
+import { containerPlace, newContainerPlace } from './place.js'
 import { postgresServerOf } from './postgres.js'
 import { containerAt } from './reach.js'
 import { redisServerOf } from './redis.js'
@@ -38,10 +40,36 @@ export class ComposeStorage implements Storage {
     return spaces
   }
 
+  /** In a running container of the app; in a new one where none runs, for a volume outlives its containers. */
+  async media(): Promise<{ place: ScriptPlace; path: string } | Excuse> {
+    const apps = await this.#apps(await this.#stack.containers())
+    const app = apps.find(container => container.status === 'running') ?? apps[0]
+    if (app === undefined) return NO_APP
+    if (!keepsMedia(app.env)) return IN_BUCKET
+    const path = mediaPath(app)
+    if (app.status === 'running') return { place: containerPlace(this.#stack, app), path }
+    const { kind } = volumeOf({ place: 'media', container: app, path })
+    if (kind === 'none' || kind === 'anonymous') return startFirst(app, 'the media are on no volume of their own')
+    return { place: newContainerPlace(this.#stack, app), path }
+  }
+
+  async redis(): Promise<ScriptPlace | Excuse> {
+    const containers = await this.#stack.containers()
+    const app = (await this.#apps(containers))[0]
+    if (app === undefined) return NO_APP
+    const server = containerAt(containers, redisServerOf(app.env).address)
+    return server ? containerPlace(this.#stack, server) : REDIS_ELSEWHERE
+  }
+
+  /** The containers of the app, running or not, web before Sidekiq. */
+  async #apps(containers: readonly Container[]): Promise<Container[]> {
+    const services = await this.#stack.servicesOf(['web', 'sidekiq'], containers)
+    return services.flatMap(service => containers.filter(container => container.service === service))
+  }
+
   async #folders(): Promise<DataFolder[]> {
     const containers = await this.#stack.containers()
-    const services = await this.#stack.servicesOf(['web', 'sidekiq'], containers)
-    const app = services.flatMap(service => containers.filter(container => container.service === service))[0]
+    const app = (await this.#apps(containers))[0]
     if (app === undefined) return []
     const database = containerAt(containers, postgresServerOf(app.env).address)
     const redis = containerAt(containers, redisServerOf(app.env).address)
@@ -64,9 +92,24 @@ export class ComposeStorage implements Storage {
   }
 }
 
-/** Media in an object store (S3, Swift, Azure) are nobody's volume. */
+const START = 'Start the containers: docker compose up -d'
+const NO_APP: Excuse = { cause: 'The project has no container of the app.', next: START }
+const IN_BUCKET: Excuse = {
+  cause: 'They are in an object store (S3_ENABLED, SWIFT_ENABLED or AZURE_ENABLED).',
+  next: 'Let the store keep versions of its objects, or copy the bucket with the store’s own tools.',
+}
+const REDIS_ELSEWHERE: Excuse = {
+  cause: 'Redis runs in no container of the project, so its files are out of reach.',
+  next: 'Back it up where it runs, or leave it out: its feeds are made anew after a restore.',
+}
+
+function startFirst({ service }: Container, why: string): Excuse {
+  return { cause: `No container of ${service} runs, and ${why}.`, next: START }
+}
+
+/** Media in an object store are nobody's volume. */
 function keepsMedia(env: ReadonlyMap<string, string>): boolean {
-  return !['S3_ENABLED', 'SWIFT_ENABLED', 'AZURE_ENABLED'].some(name => env.get(name) === 'true')
+  return mediaBucket(env) === undefined
 }
 
 function databasePath(container: Container): string {
@@ -75,9 +118,9 @@ function databasePath(container: Container): string {
 
 /** PAPERCLIP_ROOT_PATH, else public/system under the app's root; `/mastodon` is a link to it from 2.8 on. */
 function mediaPath(container: Container): string {
-  const set = container.env.get('PAPERCLIP_ROOT_PATH')
-  if (set?.startsWith('/')) return set
   const root = container.workdir === '/' ? '/mastodon' : container.workdir
+  const set = container.env.get('PAPERCLIP_ROOT_PATH')?.replace(/^:rails_root(?=\/)/, root)
+  if (set?.startsWith('/')) return set
   const paths = [...new Set([root, '/mastodon', '/opt/mastodon'])].map(folder => `${folder}/public/system`)
   return paths.find(path => mountAt(container, path)) ?? paths[0] ?? '/mastodon/public/system'
 }

@@ -34,6 +34,11 @@ export async function labelKept(maintenance: Database, name: string, of: string,
   await maintenance.write(`COMMENT ON DATABASE ${quoteIdent(name)} IS ${label}`)
 }
 
+/** Takes the label from a database that is the live one now. */
+export async function unlabel(maintenance: Database, name: string): Promise<void> {
+  await maintenance.write(`COMMENT ON DATABASE ${quoteIdent(name)} IS NULL`)
+}
+
 /** Returns the databases that are kept of the one with this name, newest first. */
 export async function keptDatabases(maintenance: Database, of: string): Promise<KeptDatabase[]> {
   const rows = await maintenance.query<{ name: string; label: string | null; bytes: number }>(

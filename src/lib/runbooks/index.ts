@@ -12,6 +12,7 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'assets:precompile': async () => (await import('./assets/precompile.js')).precompile,
   'cache:clear': async () => (await import('./content/caches.js')).clearCache,
   daily: async () => (await import('./daily/daily.js')).daily,
+  'db:discard': async () => (await import('./db/discard.js')).discard,
   'db:migrate': async () => (await import('./db/migrate.js')).migrate,
   'db:psql': async () => (await import('./db/psql.js')).sqlStatement,
   'db:restore': async () => (await import('./db/restore.js')).restore,
@@ -28,5 +29,6 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'push:clear': async () => (await import('./content/caches.js')).clearPush,
   'redis:cli': async () => (await import('./db/redis-command.js')).redisCommand,
   restart: async () => (await import('./restart/restart.js')).restart,
+  rollback: async () => (await import('./db/rollback.js')).rollback,
   scale: async () => (await import('./scale/scale.js')).scale,
 }

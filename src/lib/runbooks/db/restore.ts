@@ -59,8 +59,8 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       analyzeStep(),
       stopStep(async () => undefined),
       lookStep(),
-      raiseStep(),
-      swapStep(context => keptUntil(context, options)),
+      raiseStep(namesOf),
+      swapStep(namesOf, context => keptUntil(context, options)),
       startStep(),
     ]
   },
@@ -96,8 +96,7 @@ function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
     effect: 'write',
     run: async context => {
       const { toolbox, progress, dryRun } = context
-      const { fresh, kept } = await namesOf(context)
-      await context.note('kept', kept)
+      const { fresh } = await namesOf(context)
       await context.note('kept-until', keptUntil(context, options) ?? '')
       const traits = await traitsOf(await toolbox.database())
       await withMaintenance(toolbox, 'restore', async maintenance => {

@@ -4,7 +4,10 @@ import type { SwapNames } from '../../postgres/swap.js'
 import type { StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 
-/** Returns the names of a run that replaces the live database. */
+/** Tells which databases a run swaps. */
+export type Names = (context: StepContext) => Promise<SwapNames>
+
+/** Returns the names of a run that replaces the live database by one that it makes. */
 export async function namesOf({ toolbox, runId }: StepContext): Promise<SwapNames> {
   return { live: await liveName(toolbox), fresh: freshName(runId), kept: keptName(runId) }
 }

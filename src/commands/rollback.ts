@@ -1,0 +1,33 @@
+import { Args } from '@oclif/core'
+import { ChangeCommand, confirmFlag } from '../lib/base-command.js'
+import { theKept } from '../lib/runbooks/db/kept.js'
+import { type RollbackResult, rollback } from '../lib/runbooks/db/rollback.js'
+
+export default class Rollback extends ChangeCommand<RollbackResult> {
+  static override summary = 'Put the database back that a restore or a reset replaced.'
+  static override description =
+    `What was written since is set aside, not lost: the database that was live is kept in turn, and a second rollback
+puts it back.`
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> 20261122-031500-9a3f --confirm example.social',
+  ]
+  static override args = {
+    run: Args.string({
+      description: 'The run that is taken back; the newest one that kept a database where left out.',
+    }),
+  }
+  static override flags = { ...confirmFlag }
+
+  protected override async execute() {
+    const { args } = await this.parse(Rollback)
+    const { runId, name } = await theKept(await this.toolbox(), args.run)
+    return this.change(rollback, { of: runId, database: name })
+  }
+
+  protected override achieved({ of, kept, stoppedFor }: RollbackResult): string {
+    const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
+    const lines = [`The database is again what run ${of} had replaced.`, ...stopped]
+    return [...lines, `The one that was live is kept as ${kept}, until mstdn-ops db:discard.`].join('\n')
+  }
+}

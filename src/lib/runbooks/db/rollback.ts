@@ -1,0 +1,41 @@
+import { keptName } from '../../postgres/kept.js'
+import type { Runbook } from '../../runbook/step.js'
+import { liveName, type Names } from '../replace/names.js'
+import { raiseStep, swapStep } from '../replace/swap.js'
+import { lookStep, startStep, stopStep } from '../replace/writers.js'
+
+export interface RollbackOptions {
+  /** The run that is taken back. */
+  of: string
+  /** The database that it replaced. */
+  database: string
+}
+
+export interface RollbackResult {
+  of: string
+  /** What the database that was live until now is called. */
+  kept: string
+  /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
+  stoppedFor: number | null
+}
+
+/** Puts a replaced database back in its place; the one that was live is kept in turn. */
+export const rollback: Runbook<RollbackOptions, RollbackResult> = {
+  name: 'rollback',
+  consent: async (_toolbox, { of }) => ({
+    kind: 'domain',
+    loses: `The database goes back to what run ${of} replaced: everything written since is set aside.`,
+  }),
+  steps: async (_toolbox, { database }) => {
+    const names: Names = async ({ toolbox, runId }) => ({
+      live: await liveName(toolbox),
+      fresh: database,
+      kept: keptName(runId),
+    })
+    return [stopStep(async () => undefined), lookStep(), raiseStep(names), swapStep(names, () => null), startStep()]
+  },
+  result: async (_toolbox, { of }, noted) => {
+    const stopped = noted('stopped-for')
+    return { of, kept: noted('kept') ?? '', stoppedFor: stopped === undefined ? null : Number(stopped) }
+  },
+}

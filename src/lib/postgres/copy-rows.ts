@@ -5,10 +5,10 @@ import { sqlState } from './problems.js'
 import { quoteIdent } from './quote.js'
 
 /** Characters of text that a batch is meant to have: what this process holds at once is a few times that. */
-const BATCH = 2_000_000
+const BATCH = 500_000
 const MOST_ROWS = 5_000
 /** Before anything is known of how long the rows are. */
-const FIRST_ROWS = 50
+const FIRST_ROWS = 10
 
 /** Rows of one table to be copied. */
 export interface TableCopy {

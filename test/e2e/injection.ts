@@ -86,7 +86,7 @@ export interface Target {
  * Puts hostile words wherever an operator can put one, and hostile names where the instance shows them. With reduced
  * counts each place meets every `turns`-th word.
  */
-export function injectionTable(start: () => Promise<Target>, { turns } = { turns: 4 }): void {
+export function injectionTable(start: () => Promise<Target>, { turns } = { turns: 8 }): void {
   vi.setConfig({ testTimeout: 180_000 })
   let stack: Target
   let state: string

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cli } from '../../support/cli.js'
-import { type Stack, startStack } from './bed/bed.js'
+import { type Stack, startStack, versions } from './bed/bed.js'
 
 /** What each changing command is called with. Those that need a terminal, or copy files, have tests of their own. */
 const COMMANDS: readonly (readonly string[])[] = [
@@ -32,6 +32,22 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['maintenance:off'],
   ['scale', 'web=2'],
 ]
+
+const FULL = process.env.MSTDN_TEST_FULL !== undefined
+
+/** With reduced counts a release gets every other command, and its neighbour the rest. */
+function turnOf(version: string): (readonly string[])[] {
+  return COMMANDS.filter((_, at) => FULL || (at + versions.indexOf(version as (typeof versions)[number])) % 2 === 0)
+}
+
+/** The reviewed snapshot's blocks of these commands. */
+function reviewed(version: string, commands: readonly (readonly string[])[]): string {
+  const text = readFileSync(new URL(`snapshots/${version}.txt`, import.meta.url), 'utf8')
+  const blocks = text.split(/^(?=\$ )/m)
+  return commands
+    .map(words => blocks.find(block => block.startsWith(`$ mstdn-ops ${words.join(' ')}\n`)) ?? '')
+    .join('')
+}
 
 interface Answer {
   exitCode: number
@@ -92,10 +108,10 @@ export function versionTable(releases: readonly string[]): void {
       )
     }
 
-    it.each(COMMANDS.map(words => [words.join(' '), words] as const))(
+    it.each(turnOf(version).map(words => [words.join(' '), words] as const))(
       '%s is carried out, or refused by name without a change',
       async (_title, words) => {
-        const planned = process.env.MSTDN_TEST_FULL ? tell(words, await answer([...words, '--dry-run'])) : undefined
+        const planned = FULL ? tell(words, await answer([...words, '--dry-run'])) : undefined
         const done = await answer(words)
         expect([0, 3], JSON.stringify(done)).toContain(done.error?.exitCode ?? done.exitCode)
         if (done.error) expect(done.error.next, 'a refusal says what to do').toBeTruthy()
@@ -106,7 +122,9 @@ export function versionTable(releases: readonly string[]): void {
     )
 
     it('sent what the reviewed snapshot says', async () => {
-      await expect(`${told.join('\n')}\n`).toMatchFileSnapshot(`snapshots/${version}.txt`)
+      const sent = `${told.join('\n')}\n`
+      if (FULL) await expect(sent).toMatchFileSnapshot(`snapshots/${version}.txt`)
+      else expect(sent).toBe(reviewed(version, turnOf(version)))
     })
   })
 }

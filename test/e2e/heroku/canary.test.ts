@@ -3,6 +3,7 @@ import { must } from '../compose/bed/process.js'
 import { startHerokuApp } from './bed.js'
 
 canaryTable({
+  half: 1,
   names: [
     ...['SECRET_KEY_BASE', 'SMTP_PASSWORD', 'VAPID_PRIVATE_KEY', 'AWS_SECRET_ACCESS_KEY', 'ES_PASS'],
     ...['DETERMINISTIC_KEY', 'KEY_DERIVATION_SALT', 'PRIMARY_KEY'].map(name => `ACTIVE_RECORD_ENCRYPTION_${name}`),

@@ -32,5 +32,5 @@ injectionTable(
       },
     }
   },
-  { turns: 6 },
+  { turns: 12 },
 )

@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { labelOf } from '../../lib/backups/label.js'
 import { PARTS, partsOf } from '../../lib/backups/parts.js'
 import { ChangeCommand } from '../../lib/base-command.js'
 import { type BackupOptions, type BackupResult, backup } from '../../lib/runbooks/db/backup.js'
@@ -35,7 +36,7 @@ gets its name. Media, Redis and the secrets come with it when asked for.`
   protected override async execute() {
     const { flags } = await this.parse(Backup)
     const options: BackupOptions = { with: partsOf(flags.with) }
-    if (flags.label !== undefined) options.label = flags.label
+    if (flags.label !== undefined) options.label = labelOf('--label', flags.label)
     if (flags['after-command'] !== undefined) options.afterCommand = flags['after-command']
     if (flags['if-older-than'] !== undefined)
       options.ifOlderThan = durationOf('--if-older-than', flags['if-older-than'])

@@ -58,6 +58,11 @@ function outdoes(later: CheckRecord, failed: CheckRecord): boolean {
   return later.ok && LEVELS.indexOf(later.level) >= LEVELS.indexOf(failed.level)
 }
 
+/** Returns the size of all files of the backup. */
+export function bytesOf({ manifest }: Pick<StoredBackup, 'manifest'>): number {
+  return manifest.files.reduce((sum, file) => sum + file.bytes, 0)
+}
+
 /** The folder that holds the backups of one instance. */
 export class BackupStore {
   readonly dir: string

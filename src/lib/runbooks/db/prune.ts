@@ -33,7 +33,10 @@ export const prune: Runbook<PruneOptions, PruneResult> = {
   name: 'db:prune',
   disposable: true,
   check: toolbox => refuseAfterFailure(toolbox),
-  consent: async (toolbox, options) => consentOf(await goingOf(toolbox, options)),
+  consent: async (toolbox, options) => {
+    await refuseAfterFailure(toolbox)
+    return consentOf(await goingOf(toolbox, options))
+  },
   steps: async (toolbox, options) => {
     const going = await goingOf(toolbox, options)
     const others = await Promise.all(SWEPT_AS_WELL.map(sweep => sweep(toolbox)))

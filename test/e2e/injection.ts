@@ -34,7 +34,9 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   console: null,
   cp: [word => [`web:/tmp/${word}`, '.'], word => [`${word}:/tmp/x`, '.']],
   daily: [word => ['--media-days', word]],
+  'db:backups': null,
   'db:migrate': [word => ['--phase', word]],
+  'db:prune': [word => ['--keep-daily', word], word => ['--keep-label', word]],
   // SQL, and a command of Redis, are the operator's own words to the server.
   'db:psql': null,
   'db:seed': null,

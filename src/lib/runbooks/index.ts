@@ -14,7 +14,6 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   daily: async () => (await import('./daily/daily.js')).daily,
   'db:discard': async () => (await import('./db/discard.js')).discard,
   'db:migrate': async () => (await import('./db/migrate.js')).migrate,
-  'db:prune': async () => (await import('./db/prune.js')).prune,
   'db:psql': async () => (await import('./db/psql.js')).sqlStatement,
   'db:restore': async () => (await import('./db/restore.js')).restore,
   'db:seed': async () => (await import('./db/seed.js')).seed,

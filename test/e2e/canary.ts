@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { cli } from '../support/cli.js'
 import { builtCommands, COMMAND_LINES, type CommandLine, withFlags } from '../support/command-lines.js'
@@ -53,7 +54,10 @@ export function canaryTable({
   beforeAll(async () => {
     instance = await plant(Object.fromEntries(names.map(name => [name, planted(name)])))
     state = stateFolder()
+    // What verifying and restoring work on.
+    await cli(['db:backup'], { cwd: instance.cwd, env: places() })
   }, 300_000)
+  const places = () => ({ ...instance.env, XDG_STATE_HOME: state, XDG_DATA_HOME: join(state, 'data') })
   afterAll(async () => {
     await instance?.stop()
     rmSync(state, { recursive: true, force: true })
@@ -82,7 +86,7 @@ export function canaryTable({
         const sampler = sampleProcesses(CANARY)
         const result = await cli([id, ...withFlags(words, extra)], {
           cwd: instance.cwd,
-          env: { ...instance.env, XDG_STATE_HOME: state },
+          env: places(),
           ...(stdin === undefined ? {} : { stdin: stdin.replace('VALUE', planted('value')) }),
         })
         const { hits, rounds } = await sampler.stop()

@@ -331,10 +331,19 @@ export interface RedisTarget {
   prefix: string
 }
 
+/** A Redis server beside the main one; the variables that name it are read by some releases only. */
+export interface OtherRedis {
+  /** What the app's variables want there: Sidekiq's keys (SIDEKIQ_REDIS_URL), the cache (CACHE_REDIS_URL), or both. */
+  roles: readonly ('sidekiq' | 'cache')[]
+  connector: RedisConnector
+}
+
 export interface RedisConnector {
   readonly where: string
   target(): Promise<RedisTarget>
   openStream?(): Promise<Duplex>
+  /** The servers beside this one, without those that are this one under another name; absent where there are none. */
+  others?(): Promise<readonly OtherRedis[]>
   /** An interactive redis-cli. */
   cli(args: readonly string[]): Promise<Invocation>
   byHand(args: readonly string[]): string

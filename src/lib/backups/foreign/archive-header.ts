@@ -17,7 +17,7 @@ export interface ArchiveHeader {
 /** What the header says that makes it no dump that can be used. */
 export class HeaderProblem extends Error {
   constructor(
-    readonly kind: 'cut' | 'damaged' | 'too-old' | 'too-new' | 'directory' | 'tar',
+    readonly kind: 'cut' | 'damaged' | 'too-old' | 'too-new' | 'part',
     message: string,
   ) {
     super(message)
@@ -25,7 +25,9 @@ export class HeaderProblem extends Error {
 }
 
 export const ARCHIVE_MAGIC = 'PGDMP'
-const FORMATS: Readonly<Record<number, 'custom' | 'tar' | 'directory'>> = { 1: 'custom', 3: 'tar', 5: 'directory' }
+const CUSTOM = 1
+/** Of the table of contents in a tar archive, and in a folder as well (pg_backup_directory.c). */
+const TAR = 3
 const METHODS = ['none', 'gzip', 'lz4', 'zstd'] as const
 /** The oldest that names the server's version (PostgreSQL 8.0), and the newest that is known (PostgreSQL 18). */
 const OLDEST = 10
@@ -64,10 +66,9 @@ function sizesOf(reader: Reader): void {
 }
 
 function refuseOtherFormats(code: number): void {
-  const format = FORMATS[code]
-  if (format === 'custom') return
-  if (format === undefined) throw wrong(`it is of the unknown format ${code}`)
-  throw new HeaderProblem(format, `It is the table of contents of a dump in ${format} format.`)
+  if (code === CUSTOM) return
+  if (code !== TAR) throw wrong(`it is of the unknown format ${code}`)
+  throw new HeaderProblem('part', 'It is the table of contents alone, of a dump in directory or tar format.')
 }
 
 function methodOf(code: number): ArchiveHeader['compression'] {

@@ -85,8 +85,8 @@ function refusalOf(path: string, { kind, message }: HeaderProblem): Error {
   const next = 'Make it plain with the pg_restore that belongs to it: pg_restore -f dump.sql FILE'
   if (kind === 'too-new') return unfit(path, { code, is: 'is of a newer PostgreSQL', cause: message, next })
   return unfit(path, {
-    ...{ code, is: `is a part of a dump in ${kind} format`, cause: message },
-    next: `Make it one file from the whole: pg_restore -f dump.sql ${kind === 'tar' ? 'FILE.tar' : 'FOLDER'}`,
+    ...{ code, is: 'is a part of a dump', cause: message },
+    next: 'Make it one file from the whole: pg_restore -f dump.sql FOLDER_OR_TAR',
   })
 }
 

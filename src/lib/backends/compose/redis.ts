@@ -2,7 +2,8 @@ import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import { shellLine } from '../../text.js'
-import type { RedisConnector, RedisTarget } from '../backend.js'
+import type { OtherRedis, RedisConnector, RedisTarget } from '../backend.js'
+import { othersAt } from '../other-redis.js'
 import { decoded, serverUrl } from '../urls.js'
 import type { Container } from './containers.js'
 import { secretFlag, serverName, shown } from './postgres.js'
@@ -18,18 +19,43 @@ const PORT = 6379
 
 /** REDIS_URL wins over REDIS_HOST and REDIS_PORT (from 1.4.1); the namespace is a prefix of every key up to 4.3. */
 export function redisServerOf(env: ReadonlyMap<string, string>): RedisServer {
-  const namespace = env.get('REDIS_NAMESPACE') || undefined
-  const prefix = namespace === undefined ? '' : `${namespace}:`
-  const url = serverUrl(env, 'REDIS_URL')
-  if (url) return { ...serverOfUrl(url), prefix }
-  const password = env.get('REDIS_PASSWORD') || undefined
+  return namedServer(env, '') ?? serverOfParts(env, '', env.get('REDIS_HOST') || 'localhost')
+}
+
+type OtherRole = OtherRedis['roles'][number]
+
+/** The variables of a role are those of the main server, with this before them (redis_config.rb, from 2.4.0 and 3.4.0). */
+const BEFORE = { sidekiq: 'SIDEKIQ_', cache: 'CACHE_' } as const
+
+/**
+ * Returns the server that the variables of this role name; undefined where they name none: the main one serves then. Without
+ * a host they name none, as Mastodon has it from 4.3.0 on.
+ */
+export function otherRedisServerOf(env: ReadonlyMap<string, string>, role: OtherRole): RedisServer | undefined {
+  const before = BEFORE[role]
+  const host = env.get(`${before}REDIS_HOST`) || undefined
+  return namedServer(env, before) ?? (host === undefined ? undefined : serverOfParts(env, before, host))
+}
+
+function namedServer(env: ReadonlyMap<string, string>, before: string): RedisServer | undefined {
+  const url = serverUrl(env, `${before}REDIS_URL`)
+  return url && { ...serverOfUrl(url), prefix: prefixOf(env) }
+}
+
+function serverOfParts(env: ReadonlyMap<string, string>, before: string, host: string): RedisServer {
+  const password = env.get(`${before}REDIS_PASSWORD`) || undefined
   return {
     ...(password === undefined ? {} : { password }),
-    database: Number(env.get('REDIS_DB') || 0),
+    database: Number(env.get(`${before}REDIS_DB`) || 0),
     tls: 'none',
-    prefix,
-    address: { host: env.get('REDIS_HOST') || 'localhost', port: Number(env.get('REDIS_PORT') || PORT) },
+    prefix: prefixOf(env),
+    address: { host, port: Number(env.get(`${before}REDIS_PORT`) || PORT) },
   }
+}
+
+function prefixOf(env: ReadonlyMap<string, string>): string {
+  const namespace = env.get('REDIS_NAMESPACE') || undefined
+  return namespace === undefined ? '' : `${namespace}:`
 }
 
 function serverOfUrl(url: URL): Omit<RedisServer, 'prefix'> {
@@ -43,6 +69,8 @@ function serverOfUrl(url: URL): Omit<RedisServer, 'prefix'> {
   }
 }
 
+const OWN = { sidekiq: 'Sidekiq’s Redis', cache: 'the cache’s Redis' } as const
+
 /** Redis through the project's containers. */
 export class ComposeRedis implements RedisConnector {
   readonly #stack: Stack
@@ -50,15 +78,19 @@ export class ComposeRedis implements RedisConnector {
   #reach: Reach | undefined
   #server: RedisServer | undefined
   #service: string | undefined
+  readonly #role: OtherRole | undefined
 
-  constructor(stack: Stack, environment: AppEnvironment) {
+  /** Of the main server, unless a role is given that has a server of its own. */
+  constructor(stack: Stack, environment: AppEnvironment, role?: OtherRole) {
     this.#stack = stack
     this.#environment = environment
+    this.#role = role
   }
 
   /** Learns where the server is, so that it can be named. */
   async locate(known?: readonly Container[]): Promise<RedisServer> {
-    const server = redisServerOf(await this.#environment(known))
+    const env = await this.#environment(known)
+    const server = (this.#role && otherRedisServerOf(env, this.#role)) ?? redisServerOf(env)
     this.#stack.parts.output.redactor.add('REDIS_PASSWORD', server.password)
     this.#service = containerAt(known ?? (await this.#stack.containers()), server.address)?.service
     this.#server = server
@@ -66,8 +98,20 @@ export class ComposeRedis implements RedisConnector {
   }
 
   get where(): string {
-    if (this.#service !== undefined) return `Redis in service ${this.#service}`
-    return this.#server === undefined ? 'Redis' : `Redis at ${shown(this.#server.address)}`
+    const whose = this.#role === undefined ? 'Redis' : OWN[this.#role]
+    if (this.#service !== undefined) return `${whose} in service ${this.#service}`
+    return this.#server === undefined ? whose : `${whose} at ${shown(this.#server.address)}`
+  }
+
+  async others(): Promise<OtherRedis[]> {
+    const env = await this.#environment()
+    const place = (server: RedisServer) => JSON.stringify([server.address, server.database])
+    const at = (role: OtherRole) => place(otherRedisServerOf(env, role) ?? redisServerOf(env))
+    return othersAt(place(redisServerOf(env)), at, async role => {
+      const connector = new ComposeRedis(this.#stack, this.#environment, role)
+      await connector.locate()
+      return connector
+    })
   }
 
   async target(): Promise<RedisTarget> {

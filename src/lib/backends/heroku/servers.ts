@@ -1,8 +1,10 @@
+import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
-import type { Excuse, PostgresConnector, PostgresTarget, RedisConnector } from '../backend.js'
+import type { Excuse, OtherRedis, PostgresConnector, PostgresTarget, RedisConnector, RedisTarget } from '../backend.js'
 import { DirectPostgres } from '../direct/postgres.js'
 import { DirectRedis } from '../direct/redis.js'
 import { isMistake, postgresAddressOf, redisTargetOf, type TlsChoice, type UrlMistake } from '../direct/urls.js'
+import { othersAt } from '../other-redis.js'
 import type { HerokuApp } from './app.js'
 
 /** The variable of the database that the app uses. */
@@ -52,15 +54,64 @@ export function postgresOf(
   return new HerokuPostgres(app, new DirectPostgres(address, { where, runner: app.parts.runner }), variable)
 }
 
+/** Redis at the app's REDIS_URL, and at the variables of its other roles, which are read when they are asked for. */
+class HerokuRedis extends DirectRedis {
+  readonly #app: HerokuApp
+  readonly #config: ReadonlyMap<string, string>
+  readonly #tls: TlsChoice
+
+  constructor(app: HerokuApp, config: ReadonlyMap<string, string>, tls: TlsChoice, target: RedisTarget) {
+    super(target, `Redis of ${app.name}`)
+    this.#app = app
+    this.#config = config
+    this.#tls = tls
+  }
+
+  /** @throws RefusedError when a variable is set and no URL of Redis. */
+  async others(): Promise<OtherRedis[]> {
+    const main = await this.target()
+    const at = (role: OtherRole) => place(this.#targetOf(role) ?? main)
+    return othersAt(place(main), at, role => {
+      const where = `${role === 'sidekiq' ? 'Sidekiq’s' : 'the cache’s'} Redis of ${this.#app.name}`
+      return new DirectRedis(this.#targetOf(role) ?? main, where)
+    })
+  }
+
+  #targetOf(role: OtherRole): RedisTarget | undefined {
+    const variable = `${role.toUpperCase()}_REDIS_URL`
+    const found = redisAt(this.#app, this.#config, this.#tls, variable)
+    if (found !== undefined && isExcuse(found)) {
+      throw new RefusedError({ code: 'url-unreadable', message: `${variable} is no Redis of the app.`, ...found })
+    }
+    return found
+  }
+}
+
+type OtherRole = OtherRedis['roles'][number]
+
+function place({ host, port, database }: RedisTarget): string {
+  return JSON.stringify([host, port, database])
+}
+
 /** Returns the connector of REDIS_URL with the namespace of its keys, or why there is none. */
 export function redisOf(app: HerokuApp, config: ReadonlyMap<string, string>, tls: TlsChoice): RedisConnector | Excuse {
-  const url = config.get('REDIS_URL')
-  if (!url) return absent(app, 'REDIS_URL', 'heroku-redis')
+  const target = redisAt(app, config, tls, 'REDIS_URL') ?? absent(app, 'REDIS_URL', 'heroku-redis')
+  return isExcuse(target) ? target : new HerokuRedis(app, config, tls, target)
+}
+
+function redisAt(
+  app: HerokuApp,
+  config: ReadonlyMap<string, string>,
+  tls: TlsChoice,
+  variable: string,
+): RedisTarget | Excuse | undefined {
+  const url = config.get(variable)
+  if (!url) return undefined
   const target = redisTargetOf(url, tls)
-  if (isMistake(target)) return unreadable(app, 'REDIS_URL', target)
+  if (isMistake(target)) return unreadable(app, variable, target)
   app.parts.output.redactor.add('Redis password', target.password)
   const namespace = config.get('REDIS_NAMESPACE')
-  return new DirectRedis({ ...target, prefix: namespace ? `${namespace}:` : '' }, `Redis of ${app.name}`)
+  return { ...target, prefix: namespace ? `${namespace}:` : '' }
 }
 
 export function isExcuse(found: object): found is Excuse {

@@ -472,3 +472,54 @@ describe('other facets', () => {
     await expect((backend as Backend).preflight()).rejects.toMatchObject({ code: 'no-app-service' })
   })
 })
+
+describe('the Redis servers of the other roles', () => {
+  const JOBS: Shape = { ...REDIS, service: 'jobs' }
+
+  async function others(env: Record<string, string>) {
+    const app = { ...WEB, env: { ...ENV, ...env } }
+    const { backend, output } = await open({ containers: [DB, REDIS, JOBS, app] })
+    const found = (await backend.redis?.others?.()) ?? []
+    const servers = found.map(({ roles, connector }) => [roles, connector.where])
+    return { servers, target: await found[0]?.connector.target(), output }
+  }
+
+  test.each<[string, Record<string, string>, unknown[]]>([
+    ['no variable names', {}, []],
+    [
+      'the variables that name the main one',
+      { SIDEKIQ_REDIS_URL: 'redis://redis:6379/0', CACHE_REDIS_HOST: 'redis' },
+      [],
+    ],
+    ['a container names', { SIDEKIQ_REDIS_URL: 'redis://jobs' }, [[['sidekiq'], 'Sidekiq’s Redis in service jobs']]],
+    [
+      'another database of the main one names',
+      { CACHE_REDIS_URL: 'redis://redis/1' },
+      [[['cache'], 'the cache’s Redis in service redis']],
+    ],
+    [
+      'both variables name',
+      { SIDEKIQ_REDIS_URL: 'redis://jobs/1', CACHE_REDIS_URL: 'redis://jobs:6379/1' },
+      [[['sidekiq', 'cache'], 'Sidekiq’s Redis in service jobs']],
+    ],
+    [
+      'the variables tell apart',
+      { SIDEKIQ_REDIS_URL: 'redis://jobs/1', CACHE_REDIS_URL: 'rediss://cache.example.org/2' },
+      [
+        [['sidekiq'], 'Sidekiq’s Redis in service jobs'],
+        [['cache'], 'the cache’s Redis at cache.example.org:6379'],
+      ],
+    ],
+  ])('that %s', async (_title, env, servers) => {
+    expect((await others(env)).servers).toEqual(servers)
+  })
+
+  test('have their own password, which is never shown, and the namespace', async () => {
+    const { target, output } = await others({
+      SIDEKIQ_REDIS_URL: 'redis://:canary1234@jobs/1',
+      REDIS_NAMESPACE: 'town',
+    })
+    expect(target).toEqual({ password: 'canary1234', database: 1, tls: 'none', prefix: 'town:' })
+    expect(output.redactor.text('it is canary1234')).not.toContain('canary1234')
+  })
+})

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { postgresServerOf } from '../../../../src/lib/backends/compose/postgres.js'
-import { redisServerOf } from '../../../../src/lib/backends/compose/redis.js'
+import { otherRedisServerOf, redisServerOf } from '../../../../src/lib/backends/compose/redis.js'
 import { chooseRelay, RELAYS } from '../../../../src/lib/backends/compose/relay.js'
 
 const postgres = (env: Record<string, string>) => postgresServerOf(new Map(Object.entries(env)))
@@ -78,6 +78,24 @@ describe('the app’s Redis', () => {
     ['unix:///run/redis.sock?db=1', { database: 1, tls: 'none', prefix: '', address: { socket: '/run/redis.sock' } }],
   ])('REDIS_URL wins: %s', (url, server) => {
     expect(redis({ REDIS_URL: url, REDIS_HOST: 'other' })).toEqual(server)
+  })
+
+  const ROLES = { REDIS_HOST: 'redis', REDIS_PASSWORD: 'main', REDIS_DB: '3', REDIS_NAMESPACE: 'town' }
+
+  test.each<[string, Record<string, string>, object | undefined]>([
+    ['nothing', {}, undefined],
+    ['an empty URL', { SIDEKIQ_REDIS_URL: '' }, undefined],
+    ['another role', { CACHE_REDIS_URL: 'redis://other' }, undefined],
+    ['no host', { SIDEKIQ_REDIS_DB: '1', SIDEKIQ_REDIS_PASSWORD: 'p' }, undefined],
+    ['a URL', { SIDEKIQ_REDIS_URL: 'redis://jobs/2' }, { database: 2, address: { host: 'jobs', port: 6379 } }],
+    [
+      'parts, which borrow nothing from the main server',
+      { SIDEKIQ_REDIS_HOST: 'jobs', SIDEKIQ_REDIS_PORT: '6380' },
+      { database: 0, address: { host: 'jobs', port: 6380 } },
+    ],
+  ])('Sidekiq’s own by %s', (_title, env, server) => {
+    const found = otherRedisServerOf(new Map(Object.entries({ ...ROLES, ...env })), 'sidekiq')
+    expect(found).toEqual(server && { tls: 'none', prefix: 'town:', ...server })
   })
 })
 

@@ -20,52 +20,54 @@ export default class Backups extends OpsCommand<BackupOverview> {
     if (backups.length === 0)
       return [`There is no backup in ${dir}: mstdn-ops db:backup makes one.`, ...problems].join('\n')
     const layOut = await tableLayout()
-    const bad = backups.filter(({ proven }) => !proven).map(({ name, verified }) => unprovenText(name, verified))
     return [
-      layOut(columnsFor(backups), backups, this.output.columns),
+      layOut(columnsAt(Date.now()), backups, this.output.columns),
       '',
       `${[plural(backups.length, 'backup'), humanBytes(bytes), secrecy(backups)].filter(Boolean).join(', ')}, in ${dir}.`,
       diskText(onDatabaseDisk),
-      ...bad,
+      ...notesOn(backups),
       ...problems,
     ].join('\n')
   }
 }
 
-/** A column that would say the same in every line is left out. */
-function columnsFor(backups: readonly BackupLine[]) {
-  const domains = new Set(backups.map(({ domain }) => domain))
-  const labelled = backups.some(({ label }) => label !== null)
+/** Names are what other commands take: they must fit whole into 80 columns. */
+function columnsAt(now: number) {
   const right = 'right' as const
+  const ago = (at: string) => humanDuration(Math.max(0, now - Date.parse(at)) / 1000)
   return [
     { title: 'BACKUP', value: ({ name }: BackupLine) => name },
     { title: 'AGE', value: ({ age }: BackupLine) => (age < 0 ? 'future' : humanDuration(age)), align: right },
     { title: 'SIZE', value: ({ bytes }: BackupLine) => humanBytes(bytes), align: right },
     { title: 'VERSION', value: ({ mastodon }: BackupLine) => mastodon },
-    { title: 'VERIFIED', value: verifiedText },
-    { title: 'DRILLED', value: ({ drilledAt }: BackupLine) => drilledAt?.slice(0, 10) ?? 'never' },
-    ...(secrecy(backups) === undefined ? [{ title: 'ENCRYPTED', value: encryptedText }] : []),
-    ...(labelled ? [{ title: 'LABEL', value: ({ label }: BackupLine) => label ?? '' }] : []),
-    ...(domains.size > 1 ? [{ title: 'DOMAIN', value: ({ domain }: BackupLine) => domain }] : []),
+    { title: 'VERIFIED', value: (line: BackupLine) => verifiedText(line, ago) },
+    { title: 'DRILLED', value: ({ drilledAt }: BackupLine) => (drilledAt === null ? 'never' : ago(drilledAt)) },
   ]
 }
 
-function encryptedText({ recipient }: BackupLine): string {
-  return recipient === null ? 'no' : 'yes'
+/** How long ago is told where it was looked at again. */
+function verifiedText({ proven, verified, again }: BackupLine, ago: (at: string) => string): string {
+  if (!proven) return 'not proven'
+  return again ? `${verified.level}, ${ago(verified.at)}` : verified.level
 }
 
 /** Returns whether they are encrypted, in words, where they are all the same. */
 function secrecy(backups: readonly BackupLine[]): string | undefined {
-  const found = new Set(backups.map(encryptedText))
-  if (found.size > 1) return undefined
-  return found.has('yes') ? 'encrypted' : 'not encrypted'
+  const encrypted = backups.filter(({ recipient }) => recipient !== null).length
+  if (encrypted === 0) return 'not encrypted'
+  return encrypted === backups.length ? 'encrypted' : undefined
 }
 
-/** The day is told where it is another than that of the backup. */
-function verifiedText({ proven, at, verified }: BackupLine): string {
-  if (!proven) return 'not proven'
-  const day = verified.at.slice(0, 10)
-  return at.startsWith(day) ? verified.level : `${verified.level} ${day}`
+/** What is not the same of all of them, or seldom there. */
+function notesOn(backups: readonly BackupLine[]): string[] {
+  const mixed = secrecy(backups) === undefined
+  const several = new Set(backups.map(({ domain }) => domain)).size > 1
+  return backups.flatMap(({ name, label, recipient, domain, proven, verified }) => [
+    ...(label === null ? [] : [`${name} is labelled ${printableLine(label)}.`]),
+    ...(mixed && recipient === null ? [`${name} is not encrypted.`] : []),
+    ...(several ? [`${name} is of ${printableLine(domain)}.`] : []),
+    ...(proven ? [] : [unprovenText(name, verified)]),
+  ])
 }
 
 function unprovenText(name: string, { at, why, ok }: BackupLine['verified']): string {

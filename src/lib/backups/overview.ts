@@ -16,6 +16,8 @@ export interface BackupLine {
   proven: boolean
   /** The last look that was taken; making it is one. */
   verified: { level: 'checksums' | 'decoded' | 'drilled'; at: string; ok: boolean; why: string | null }
+  /** Whether it was looked at again after it was made. */
+  again: boolean
   /** When it was last restored for a trial, with success. */
   drilledAt: string | null
   /** Whom it is encrypted for. */
@@ -47,6 +49,7 @@ function lineOf(backup: StoredBackup, now: Date): BackupLine {
     mastodon: manifest.mastodon,
     proven: isProven(backup),
     verified: lastLook(backup),
+    again: checks.length > 0,
     drilledAt: checks.findLast(({ level, ok }) => ok && level === 'drilled')?.at ?? null,
     recipient: manifest.recipient,
   }

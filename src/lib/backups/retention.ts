@@ -1,4 +1,5 @@
 import type { Keep } from '../instance.js'
+import { plural } from '../text.js'
 
 /** What is kept where nothing else is said. */
 export const KEEP: Required<Keep> = { daily: 7, weekly: 4, monthly: 6 }
@@ -113,7 +114,7 @@ function reasonToGo(
   const day = days.get(name)
   const [last] = [...days].find(([, other]) => other === day) ?? []
   if (last !== name) return `a later one of ${day} is there`
-  return `beyond ${daily} days, ${weekly} weeks and ${monthly} months`
+  return `beyond ${plural(daily, 'day')}, ${plural(weekly, 'week')} and ${plural(monthly, 'month')}`
 }
 
 /** Returns what tells the day of a time where it was made, like `2026-03-29`; a day there has 23 to 25 hours. */

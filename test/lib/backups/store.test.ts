@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { manifestText, readManifest } from '../../../src/lib/backups/manifest.js'
 import {
   BackupStore,
@@ -29,16 +29,16 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'mstdn-ops-store-'))
   store = new BackupStore(join(dir, 'backups'))
 })
-afterEach(() => rmSync(dir, { recursive: true }))
+afterEach(() => {
+  vi.unstubAllEnvs()
+  rmSync(dir, { recursive: true })
+})
 
 describe('the store of backups', () => {
   it('lies where the instance says, or among the data of the user', () => {
     const toolbox = toolboxOf({})
-    const former = process.env.XDG_DATA_HOME
-    process.env.XDG_DATA_HOME = dir
+    vi.stubEnv('XDG_DATA_HOME', dir)
     expect(storeOf(toolbox).dir).toBe(join(dir, 'mstdn-ops', 'made', 'backups'))
-    if (former === undefined) delete process.env.XDG_DATA_HOME
-    else process.env.XDG_DATA_HOME = former
     const chosen = { ...toolbox, instance: { ...toolbox.instance, backups: { dir: '/kept' } } }
     expect(storeOf(chosen).dir).toBe('/kept')
   })

@@ -44,8 +44,15 @@ export class Frame {
     this.#part = known ?? this.#add(database)
   }
 
-  /** Takes `\restrict` and `\unrestrict`, with which newer versions of pg_dump keep psql from commands. */
-  restriction(command: string): boolean {
+  /**
+   * Takes the commands of pg_dump that are not handed on, and returns false for any other: `\restrict` and
+   * `\unrestrict`, with which newer versions keep psql from commands, and `\encoding` before the name of a database.
+   */
+  dropped(command: string): boolean {
+    return command === '\\encoding SQL_ASCII' || this.#restriction(command)
+  }
+
+  #restriction(command: string): boolean {
     const [, verb, key] = /^\\((?:un)?restrict) ([A-Za-z0-9]+)$/.exec(command) ?? []
     if (verb === undefined) return false
     if (this.#key !== (verb === 'restrict' ? undefined : key))

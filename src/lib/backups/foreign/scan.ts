@@ -119,7 +119,7 @@ export class DumpScan {
   #command(text: string): void {
     const database = connectedTo(text)
     if (database !== undefined) this.#frame.connect(database)
-    else if (!this.#frame.restriction(text)) throw new DumpProblem('command', `the command ${commandName(text)}.`)
+    else if (!this.#frame.dropped(text)) throw new DumpProblem('command', `the command ${commandName(text)}.`)
   }
 
   #statement(text: string, rows: number): void {

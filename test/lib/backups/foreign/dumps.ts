@@ -44,7 +44,7 @@ export interface Dumps {
 export async function makeDumps(): Promise<Dumps> {
   const server = await startPostgres()
   const dir = mkdtempSync(join(tmpdir(), 'mstdn-ops-foreign-'))
-  await fillDatabase(server, RELEASE, { statuses: 60, remoteAccounts: 10 })
+  await fillDatabase(server, RELEASE, { statuses: 10, remoteAccounts: 3 })
   await addOddities(server)
   let made = 0
   return {

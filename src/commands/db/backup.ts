@@ -44,14 +44,14 @@ gets its name. Media, Redis and the secrets come with it when asked for.`
     return this.change(backup, options)
   }
 
-  protected override achieved({ name, path, bytes, rows, encrypted, took }: BackupResult): string {
+  protected override achieved({ name, path, bytes, rows, encrypted, leftOut, took }: BackupResult): string {
     if (name === null) return 'No backup was due.'
     const seconds = Object.values(took).reduce((sum, ms) => sum + ms, 0) / 1000
     const lines = [
       `Backup ${name}: ${humanBytes(bytes)}, ${plural(rows, 'row')}, in ${seconds.toFixed(1)} s.`,
       `It is in ${path}.`,
     ]
-    return [...lines, encrypted ? 'It is encrypted.' : CLEAR].join('\n')
+    return [...lines, ...leftOut, encrypted ? 'It is encrypted.' : CLEAR].join('\n')
   }
 }
 

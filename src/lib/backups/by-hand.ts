@@ -1,5 +1,5 @@
 import { shellLine } from '../text.js'
-import type { BackupFile, DatabaseTraits } from './manifest.js'
+import type { BackupFile, DatabaseTraits, FilePart } from './manifest.js'
 
 /** Returns the lines that restore the database with plain tools, from inside of the backup's folder. */
 export function byHandLines(file: BackupFile, traits: DatabaseTraits, version: number): string[] {
@@ -17,4 +17,21 @@ export function byHandLines(file: BackupFile, traits: DatabaseTraits, version: n
     [...opened, last].join(' | '),
     shellLine(['vacuumdb', '--analyze-only', '-d', 'NEW_DATABASE']),
   ]
+}
+
+/** What is done with each further file, in the place of FILE. */
+const PARTS: Readonly<Partial<Record<FilePart, readonly [comment: string, line: string]>>> = {
+  media: ['# media: as the app’s user, into public/system (PAPERCLIP_ROOT_PATH)', 'tar -C public/system -xof -'],
+  redis: ['# Redis: stopped, with appendonly no; the file that CONFIG GET dir and dbfilename named', 'cat > dump.rdb'],
+  secrets: ['# the app’s variables', 'cat > .env.production'],
+}
+
+/** Returns the lines that put the files beside the database back with plain tools. */
+export function partLines(files: readonly BackupFile[]): string[] {
+  return files.flatMap(({ part, name, encrypted }) => {
+    const [comment, line] = PARTS[part] ?? []
+    if (comment === undefined) return []
+    const opened = shellLine(encrypted ? ['age', '-d', '-i', 'IDENTITY', name] : ['cat', name])
+    return [comment, `${opened} | ${line}`]
+  })
 }

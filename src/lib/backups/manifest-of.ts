@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Toolbox } from '../toolbox.js'
 import { toolVersion } from '../version.js'
-import { byHandLines } from './by-hand.js'
+import { byHandLines, partLines } from './by-hand.js'
 import type { DumpedDatabase } from './database.js'
 import type { BackupFile, Manifest } from './manifest.js'
 import { fingerprintsOf } from './secrets.js'
@@ -48,7 +48,7 @@ export async function manifestOf(toolbox: Toolbox, draft: Draft): Promise<Manife
     finishedAt: toolbox.clock.now().toISOString(),
     took: kept.took,
     verified: { checksums: true, decoded: true },
-    byHand: byHandLines(file, traits, dumpedBy),
+    byHand: [...byHandLines(file, traits, dumpedBy), ...partLines(kept.files)],
   }
 }
 

@@ -68,8 +68,8 @@ export interface Manifest {
   files: BackupFile[]
   /** Salted fingerprints of the instance's secrets: equal for equal values, and no way back to them. */
   secrets: { salt: string; fingerprints: Record<string, string> }
-  media:
-    | { kept: 'local'; files: number }
+  media: /** `note` tells which copies of other servers' media were left out, and which may be among the files. */
+    | { kept: 'local'; files: number; note: string }
     | { kept: 'nowhere'; why: string }
     | { kept: 'bucket'; bucket: string; versions: boolean | null }
   redis: { kept: boolean; why: string | null }

@@ -10,22 +10,27 @@ const OF_DATABASE = 0.5
 const GROWTH = 1.2
 
 /**
- * Refuses a backup for which the store's disk has no room: by the size of the newest one, else by the database's.
+ * Refuses a backup for which the store's disk has no room: by the size of the newest one, else by the database's, and by
+ * the size of the media that come with it.
  *
  * @throws RefusedError with both figures.
  */
-export async function refuseNoRoom(store: BackupStore, databaseBytes: number): Promise<void> {
+export async function refuseNoRoom(store: BackupStore, databaseBytes: number, mediaBytes = 0): Promise<void> {
   const newest = (await store.list()).backups[0]
   const before = newest?.manifest.files.find(file => file.part === 'database')?.bytes
-  const needed = Math.ceil(before === undefined ? databaseBytes * OF_DATABASE : before * GROWTH)
+  const needed = mediaBytes + Math.ceil(before === undefined ? databaseBytes * OF_DATABASE : before * GROWTH)
   const free = await freeBytes(store.dir)
   if (free >= needed) return
   throw new RefusedError({
     code: 'no-room',
     message: `There is not enough room for a backup in ${store.dir}.`,
-    cause: `About ${humanBytes(needed)} are needed, ${humanBytes(free)} are free.`,
+    cause: `About ${humanBytes(needed)} are needed${ofMedia(mediaBytes)}, ${humanBytes(free)} are free.`,
     next: 'Make room (mstdn-ops db:prune), or name another folder under backups in mstdn-ops.yaml.',
   })
+}
+
+function ofMedia(bytes: number): string {
+  return bytes === 0 ? '' : ` (${humanBytes(bytes)} of it for the media)`
 }
 
 /** Returns the free bytes of the disk that holds the folder, or would hold it. */

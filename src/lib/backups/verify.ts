@@ -111,7 +111,8 @@ export function contentProblem(error: unknown): string {
   throw error
 }
 
-function identityMissing(path: string): RefusedError {
+/** Says that the backup in the folder cannot be opened without a secret key. */
+export function identityMissing(path: string): RefusedError {
   return new RefusedError({
     code: 'identity-missing',
     message: `The backup ${path} is encrypted.`,

@@ -3,6 +3,7 @@ import { dumpDatabase, dumpTools } from '../../backups/database.js'
 import { encryptTo } from '../../backups/encryption.js'
 import type { FilePart, Manifest } from '../../backups/manifest.js'
 import { type Draft, manifestOf } from '../../backups/manifest-of.js'
+import { mediaUnasked } from '../../backups/media.js'
 import { refuseNoRoom } from '../../backups/room.js'
 import { readSum } from '../../backups/sink.js'
 import { type BackupStore, isProven, storeOf } from '../../backups/store.js'
@@ -11,6 +12,7 @@ import { dropDrills, withMaintenance } from '../../postgres/scratch.js'
 import { newRunId } from '../../runbook/journal.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
+import { checkParts, leftOut, partSteps } from './backup-parts.js'
 
 export interface BackupOptions {
   with: FilePart[]
@@ -30,11 +32,22 @@ export interface BackupResult {
   rows: number
   encrypted: boolean
   parts: FilePart[]
+  /** What was asked for and is not in it, each as a sentence. */
+  leftOut: string[]
   /** Milliseconds of each step. */
   took: Record<string, number>
 }
 
-const NOT_DUE: BackupResult = { name: null, path: null, bytes: 0, rows: 0, encrypted: false, parts: [], took: {} }
+const NOT_DUE: BackupResult = {
+  name: null,
+  path: null,
+  bytes: 0,
+  rows: 0,
+  encrypted: false,
+  parts: [],
+  leftOut: [],
+  took: {},
+}
 
 /**
  * Makes a backup that is proven before it is listed: written aside, decoded whole on the way, read back from the disk,
@@ -50,16 +63,16 @@ export const backup: Runbook<BackupOptions, BackupResult> = {
     const [size] = await (await toolbox.database()).query<{ bytes: number }>(
       'SELECT pg_database_size(current_database()) AS bytes',
     )
-    await refuseNoRoom(storeOf(toolbox), size?.bytes ?? 0)
+    await refuseNoRoom(storeOf(toolbox), size?.bytes ?? 0, await checkParts(toolbox, options))
   },
   steps: async (toolbox, options) => {
     if (!(await isDue(toolbox, options))) return []
-    const draft = emptyDraft(toolbox, options)
+    const draft = await emptyDraft(toolbox, options)
+    const parts = partSteps(draft, options)
     return [
       prepareStep(draft),
-      timed(draft, databaseStep(draft, options)),
-      timed(draft, proveStep(draft)),
-      finishStep(draft),
+      ...[databaseStep(draft, options), ...parts, proveStep(draft)].map(step => timed(draft, step)),
+      finishStep(draft, options),
       ...(options.afterCommand === undefined ? [] : [afterStep(draft, options.afterCommand)]),
     ]
   },
@@ -69,7 +82,7 @@ export const backup: Runbook<BackupOptions, BackupResult> = {
   },
 }
 
-function emptyDraft(toolbox: Toolbox, { label }: BackupOptions): Draft {
+async function emptyDraft(toolbox: Toolbox, { label }: BackupOptions): Promise<Draft> {
   const startedAt = toolbox.clock.now()
   return {
     name: newRunId(startedAt),
@@ -78,7 +91,7 @@ function emptyDraft(toolbox: Toolbox, { label }: BackupOptions): Draft {
     label: label ?? null,
     recipient: toolbox.instance.backups.recipient ?? null,
     files: [],
-    media: { kept: 'nowhere', why: 'not asked for' },
+    media: await mediaUnasked(toolbox),
     redis: { kept: false, why: 'not asked for' },
     took: {},
   }
@@ -173,7 +186,7 @@ function notReadBack(name: string): RefusedError {
   })
 }
 
-function finishStep(draft: Draft): Step {
+function finishStep(draft: Draft, options: BackupOptions): Step {
   return {
     id: 'finish',
     title: 'Write the manifest, and give the backup its name',
@@ -185,7 +198,7 @@ function finishStep(draft: Draft): Step {
       if (dryRun) return
       const manifest = await manifestOf(toolbox, draft)
       const path = await store.finish(draft.partial, manifest)
-      await context.note('result', JSON.stringify(resultOf(path, manifest)))
+      await context.note('result', JSON.stringify(resultOf(path, manifest, options)))
     },
     repeatable: true,
     irreversible: 'a backup that is proven stays',
@@ -197,7 +210,8 @@ function byHandOf(store: BackupStore, { name }: Draft) {
   return { kind: 'command', exact: line, byHand: line } as const
 }
 
-function resultOf(path: string, { name, files, counts, recipient, took }: Manifest): BackupResult {
+function resultOf(path: string, manifest: Manifest, options: BackupOptions): BackupResult {
+  const { name, files, counts, recipient, took } = manifest
   return {
     name,
     path,
@@ -205,6 +219,7 @@ function resultOf(path: string, { name, files, counts, recipient, took }: Manife
     rows: counts.tables.reduce((sum, table) => sum + table.rows, 0),
     encrypted: recipient !== null,
     parts: [...new Set(files.map(file => file.part))],
+    leftOut: leftOut(manifest, options),
     took,
   }
 }

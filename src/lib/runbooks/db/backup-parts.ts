@@ -1,0 +1,118 @@
+import { encryptTo } from '../../backups/encryption.js'
+import type { FilePart, Manifest } from '../../backups/manifest.js'
+import type { Draft } from '../../backups/manifest-of.js'
+import { keepMedia, mediaUnasked } from '../../backups/media.js'
+import { mediaFolder, weighMedia } from '../../backups/media-folder.js'
+import type { PartOptions } from '../../backups/part-file.js'
+import { dumpPath, keepRedis, redisPlace } from '../../backups/redis.js'
+import { keepSecrets, storedVariables } from '../../backups/secrets-file.js'
+import type { Step, StepContext } from '../../runbook/step.js'
+import { shellLine } from '../../text.js'
+import type { Toolbox } from '../../toolbox.js'
+
+export interface PartsOptions {
+  with: readonly FilePart[]
+  bytesPerSecond?: number
+}
+
+const NO_RECIPIENT =
+  'the secrets are left out: nobody is named to encrypt them to (backups: recipient in mstdn-ops.yaml)'
+
+/**
+ * Refuses what cannot be kept here. Returns how many bytes the media need.
+ *
+ * @throws RefusedError naming the first part that cannot be had.
+ */
+export async function checkParts(toolbox: Toolbox, { with: parts }: PartsOptions): Promise<number> {
+  if (parts.includes('secrets') && toolbox.instance.backups.recipient !== undefined) await storedVariables(toolbox)
+  if (parts.includes('redis')) {
+    await redisPlace(toolbox)
+    await dumpPath(await toolbox.redis())
+  }
+  const { kept } = await mediaUnasked(toolbox)
+  return parts.includes('media') && kept !== 'bucket' ? weighMedia(await mediaFolder(toolbox)) : 0
+}
+
+/** Returns the steps that keep what was asked for beside the database. */
+export function partSteps(draft: Draft, options: PartsOptions): Step[] {
+  const steps = { media: mediaStep, redis: redisStep, secrets: secretsStep }
+  return (['media', 'redis', 'secrets'] as const)
+    .filter(part => options.with.includes(part))
+    .map(part => steps[part](draft, options))
+}
+
+/** Returns what was asked for and is not in the backup, each as a sentence. */
+export function leftOut({ media, recipient }: Manifest, { with: parts }: PartsOptions): string[] {
+  return [
+    ...(parts.includes('media') && media.kept === 'bucket' ? [inBucket(media.bucket)] : []),
+    ...(parts.includes('secrets') && recipient === null ? [NO_RECIPIENT] : []),
+  ].map(text => `${text[0]?.toUpperCase()}${text.slice(1)}.`)
+}
+
+function mediaStep(draft: Draft, options: PartsOptions): Step {
+  return {
+    id: 'media',
+    title: 'Keep the media of this server, the copies of others left out',
+    effect: 'read',
+    needed: async ({ toolbox }) => {
+      draft.media = await mediaUnasked(toolbox)
+      return draft.media.kept === 'bucket' ? inBucket(draft.media.bucket) : true
+    },
+    run: async context => {
+      await recordMedia(context.toolbox)
+      if (context.dryRun) return
+      const { file, media } = await keepMedia(context.toolbox, await how(draft, options, context))
+      draft.files.push(file)
+      draft.media = media
+    },
+  }
+}
+
+async function recordMedia(toolbox: Toolbox): Promise<void> {
+  const { place, path, leftOut: folders } = await mediaFolder(toolbox)
+  const excluded = folders.map(name => `--exclude=./${name}`)
+  const line = `${shellLine(['tar', ...excluded, '-C', path, '-cf', '-', '.'])} > media.tar   # in ${place.where}`
+  toolbox.ledger.record({ kind: 'command', exact: line, byHand: line })
+}
+
+function inBucket(bucket: string): string {
+  return `the media are in the bucket ${bucket}, which is not copied`
+}
+
+function redisStep(draft: Draft, options: PartsOptions): Step {
+  return {
+    id: 'redis',
+    title: 'Let Redis save, and keep its dump',
+    effect: 'read',
+    run: async context => {
+      const byHand = (await context.toolbox.redis()).byHand(['BGSAVE'])
+      context.toolbox.ledger.record({ kind: 'redis', exact: 'BGSAVE', byHand })
+      if (context.dryRun) return
+      const { file, redis } = await keepRedis(context.toolbox, await how(draft, options, context))
+      draft.files.push(file)
+      draft.redis = redis
+    },
+  }
+}
+
+function secretsStep(draft: Draft): Step {
+  return {
+    id: 'secrets',
+    title: 'Keep the app’s variables, encrypted',
+    effect: 'read',
+    needed: async () => (draft.recipient === null ? NO_RECIPIENT : true),
+    run: async ({ toolbox, dryRun }) => {
+      if (dryRun || draft.recipient === null) return
+      draft.files.push(await keepSecrets(toolbox, { dir: draft.partial, seal: await encryptTo(draft.recipient) }))
+    },
+  }
+}
+
+async function how(draft: Draft, { bytesPerSecond }: PartsOptions, { progress }: StepContext): Promise<PartOptions> {
+  return {
+    dir: draft.partial,
+    onProgress: progress,
+    ...(draft.recipient === null ? {} : { seal: await encryptTo(draft.recipient) }),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+  }
+}

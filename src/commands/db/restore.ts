@@ -21,6 +21,14 @@ database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
   static override flags = {
     ...confirmFlag,
     ...identityFlag,
+    drain: Flags.string({
+      helpValue: 'TIME',
+      default: '60s',
+      summary: 'How long Sidekiq may work its queues off before it is stopped.',
+    }),
+    'replay-jobs': Flags.boolean({
+      summary: 'Run the jobs that are pending now, though they belong to the replaced state.',
+    }),
     'keep-old': Flags.string({
       helpValue: 'TIME',
       summary: 'Let the replaced database be dropped after this time, like 7d, by the next daily or db:prune.',
@@ -29,19 +37,25 @@ database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
 
   protected override async execute() {
     const { args, flags } = await this.parse(Restore)
-    const options: RestoreOptions = { source: args.source }
+    const drainSeconds = Math.round(durationOf('--drain', flags.drain) / 1000)
+    const options: RestoreOptions = { source: args.source, drainSeconds, replayJobs: flags['replay-jobs'] }
     if (flags.identity !== undefined) options.identity = flags.identity
     if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
     return this.change(restore, options)
   }
 
-  protected override achieved({ backup, stateOf, rows, kept, keptUntil, stoppedFor }: RestoreResult): string {
+  protected override achieved(result: RestoreResult): string {
+    const { backup, stateOf, rows, kept, keptUntil, stoppedFor, jobsAside: jobs, feedsBuilt } = result
     const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
     const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
     return [
       `The instance is in the state of ${stateOf} again (backup ${backup}, ${plural(rows, 'row')}).`,
       ...stopped,
       `The replaced database is kept as ${kept}, ${until}.`,
+      ...(jobs === null || jobs.total === 0
+        ? []
+        : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
+      ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
     ].join('\n')
   }
 }

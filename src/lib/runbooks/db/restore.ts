@@ -11,7 +11,10 @@ import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratc
 import { traitsOf } from '../../postgres/snapshot.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
+import { feedsStep } from '../replace/feeds.js'
+import { migrateStep } from '../replace/migrate.js'
 import { liveName, namesOf } from '../replace/names.js'
+import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep, replayStep } from '../replace/redis.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { namedBackup } from './verify.js'
@@ -22,6 +25,10 @@ export interface RestoreOptions {
   identity?: string
   /** Milliseconds that the replaced database is kept, until it may be dropped; until the operator says so where absent. */
   keepOld?: number
+  /** How long Sidekiq may work its queues off. */
+  drainSeconds: number
+  /** Runs the jobs that were pending in the replaced state all the same. */
+  replayJobs: boolean
 }
 
 export interface RestoreResult {
@@ -35,6 +42,9 @@ export interface RestoreResult {
   keptUntil: string | null
   /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
   stoppedFor: number | null
+  /** Jobs of the replaced state that were not run, and the file that holds them. */
+  jobsAside: JobsAside | null
+  feedsBuilt: boolean
 }
 
 /**
@@ -57,11 +67,16 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       restoreStep(backup, options),
       compareStep(backup),
       analyzeStep(),
-      stopStep(async () => undefined),
+      stopStep(drain(options.drainSeconds)),
       lookStep(),
+      jobsAsideStep(),
       raiseStep(namesOf),
       swapStep(namesOf, context => keptUntil(context, options)),
+      clearRedisStep(),
+      migrateStep(),
+      ...(options.replayJobs ? [replayStep()] : []),
       startStep(),
+      feedsStep(),
     ]
   },
   result: async (toolbox, options, noted) => {
@@ -74,6 +89,8 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       kept: noted('kept') ?? '',
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
+      jobsAside: jobsAside(noted),
+      feedsBuilt: noted('feeds') === 'built',
     }
   },
 }

@@ -126,6 +126,12 @@ describe('where backups go', () => {
     expect((await resolveWith('instances:\n  a: {}\n')).backups).toEqual({})
   })
 
+  it('is another for each instance', async () => {
+    const yaml = 'instances:\n  a:\n    backups: {dir: kept}\n  b:\n    backups: {dir: ./kept/}\n'
+    const error = await refusal(resolveWith(yaml, { instance: 'a' }))
+    expect(error.why).toMatch(/:5: instances\.b\.backups\.dir is the folder of "a" already$/)
+  })
+
   it('is checked with the rest, and a secret key in the wrong place is not shown', async () => {
     const secret = `AGE-SECRET-KEY-1${'Q'.repeat(58)}`
     const yaml = [

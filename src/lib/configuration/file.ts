@@ -88,8 +88,9 @@ export function readConfigFile(path: string, source: string): ConfigFile {
     const inOrder = placed.sort((a, b) => a.offset - b.offset)
     return { instances: {}, mistakes: inOrder.map(({ issue, offset }) => mistakeOf(issue, place(offset))) }
   }
+  const settings = settingsOf(result.output, dirname(resolve(path)))
   const unknownDefault = checkDefault(result.output, document, place)
-  return { ...settingsOf(result.output, dirname(resolve(path))), mistakes: unknownDefault }
+  return { ...settings, mistakes: [...unknownDefault, ...checkFolders(settings, document, place)] }
 }
 
 function firstLine(message: string): string {
@@ -154,6 +155,24 @@ function checkDefault(parsed: Parsed, document: Document, place: (offset: number
       allowed,
     },
   ]
+}
+
+/** The lock of one instance does not keep another from its folder: each clears away what is unfinished there. */
+function checkFolders(
+  { instances }: Omit<ConfigFile, 'mistakes'>,
+  document: Document,
+  place: (offset: number) => string,
+): Mistake[] {
+  const seen = new Map<string, string>()
+  return Object.entries(instances).flatMap(([name, { backups }]) => {
+    const other = backups?.dir && seen.get(backups.dir)
+    if (backups?.dir && !other) seen.set(backups.dir, name)
+    if (!other) return []
+    const path = ['instances', name, 'backups', 'dir']
+    return [
+      { place: place(offsetOf(document, path)), problem: `${path.join('.')} is the folder of "${other}" already` },
+    ]
+  })
 }
 
 /** Folders are relative to the file, not to where the command was typed. */

@@ -99,10 +99,12 @@ export class Frame {
   }
 }
 
+/** How pg_dump writes a name: bare, quoted, or in a connection string where it has other letters than these. */
+const CONNECT =
+  /^\\connect (?:([a-z_][a-z0-9_]*)|"([A-Za-z0-9_.]+)"|-reuse-previous=on "dbname='((?:[^"'\\]|""|\\['\\])*)'")$/
+
 /** Returns the database that a `\connect` of pg_dump names, or undefined for any other command. */
 export function connectedTo(command: string): string | undefined {
-  const [, plain, quoted, odd] =
-    /^\\connect (?:([a-z_][a-z0-9_]*)|"((?:[^"]|"")+)"|-reuse-previous=on "dbname='((?:[^"]|"")*)'")$/.exec(command) ??
-    []
-  return plain ?? quoted?.replaceAll('""', '"') ?? odd?.replaceAll('""', '"').replace(/\\(.)/g, '$1')
+  const [, plain, quoted, odd] = CONNECT.exec(command) ?? []
+  return plain ?? quoted ?? odd?.replaceAll('""', '"').replace(/\\(.)/g, '$1')
 }

@@ -11,9 +11,12 @@ const full = process.argv.includes('--full')
 const quick = process.argv.includes('--quick')
 const bin = name => join(root, 'node_modules/.bin', name)
 
-// What needs only Node; the rest needs redis-server or a Docker engine.
-const NODE_ONLY = ['--exclude', 'test/e2e/**', '--exclude', 'test/**/redis/**']
-const SERVERS = ['test/lib/redis', 'test/e2e']
+// What needs only Node; the rest needs redis-server, PostgreSQL's client programs or a Docker engine.
+const NODE_ONLY = ['test/e2e/**', 'test/**/redis/**', 'test/lib/backups/foreign/**'].flatMap(path => [
+  '--exclude',
+  path,
+])
+const SERVERS = ['test/lib/redis', 'test/lib/backups/foreign', 'test/e2e']
 
 const checks = [
   { name: 'build', command: process.execPath, args: [join(root, 'scripts/build.js')] },

@@ -19,19 +19,16 @@ export function byHandLines(file: BackupFile, traits: DatabaseTraits, version: n
   ]
 }
 
-/** What is done with each further file, in the place of FILE. */
-const PARTS: Readonly<Partial<Record<FilePart, readonly [comment: string, line: string]>>> = {
-  media: ['# media: as the app’s user, into public/system (PAPERCLIP_ROOT_PATH)', 'tar -C public/system -xof -'],
-  redis: ['# Redis: stopped, with appendonly no; the file that CONFIG GET dir and dbfilename named', 'cat > dump.rdb'],
-  secrets: ['# the app’s variables', 'cat > .env.production'],
-}
-
 /** Returns the lines that put the files beside the database back with plain tools. */
 export function partLines(files: readonly BackupFile[]): string[] {
   return files.flatMap(({ part, name, encrypted }) => {
-    const [comment, line] = PARTS[part] ?? []
-    if (comment === undefined) return []
-    const opened = shellLine(encrypted ? ['age', '-d', '-i', 'IDENTITY', name] : ['cat', name])
-    return [comment, `${opened} | ${line}`]
+    const opened = encrypted ? `${shellLine(['age', '-d', '-i', 'IDENTITY', name])} |` : `< ${shellLine([name])}`
+    return PARTS[part]?.map(line => line.replace('OPENED', opened)) ?? []
   })
+}
+
+const PARTS: Readonly<Partial<Record<FilePart, readonly string[]>>> = {
+  media: ['# the media, as the app’s user, into PAPERCLIP_ROOT_PATH', 'OPENED tar -C public/system -xof -'],
+  redis: ['# Redis’ dump, while it is stopped (CONFIG GET dir, dbfilename); appendonly no', 'OPENED cat > dump.rdb'],
+  secrets: ['# the app’s variables', 'OPENED cat > .env.production'],
 }

@@ -4,6 +4,7 @@ import { isExcuse, type ScriptPlace, type ToolRun } from '../backends/backend.js
 import { messageOf, OperatorError, RefusedError } from '../errors.js'
 import { lacks } from '../open-toolbox.js'
 import type { RedisDatabase } from '../redis/access.js'
+import { redisServers } from '../redis/servers.js'
 import { humanDuration, printableLine } from '../text.js'
 import type { Toolbox } from '../toolbox.js'
 import type { BackupFile, Manifest } from './manifest.js'
@@ -130,9 +131,9 @@ async function serverTime(redis: RedisDatabase): Promise<number> {
 }
 
 /** What somebody who puts the dump back must know; null where there is nothing. */
-async function noteOn({ backend }: Toolbox, redis: RedisDatabase): Promise<string | null> {
+async function noteOn({ app, backend }: Toolbox, redis: RedisDatabase): Promise<string | null> {
   const { appendOnly } = await persistence(redis)
-  const others = (await backend.redis?.others?.()) ?? []
+  const [, ...others] = backend.redis ? await redisServers(backend.redis, await app.version()) : []
   const missing = others.map(({ roles, connector }) => `Not in it: ${connector.where} (${roles.join(', ')}).`)
   return [...(appendOnly ? [APPEND_ONLY] : []), ...missing].join(' ') || null
 }

@@ -15,8 +15,7 @@ export interface PartsOptions {
   bytesPerSecond?: number
 }
 
-const NO_RECIPIENT =
-  'the secrets are left out: nobody is named to encrypt them to (backups: recipient in mstdn-ops.yaml)'
+const NO_RECIPIENT = 'nobody is named to encrypt them to (backups: recipient in mstdn-ops.yaml)'
 
 /**
  * Refuses what cannot be kept here. Returns how many bytes the media need.
@@ -44,9 +43,11 @@ export function partSteps(draft: Draft, options: PartsOptions): Step[] {
 /** Returns what was asked for and is not in the backup, each as a sentence. */
 export function leftOut({ media, recipient }: Manifest, { with: parts }: PartsOptions): string[] {
   return [
-    ...(parts.includes('media') && media.kept === 'bucket' ? [inBucket(media.bucket)] : []),
-    ...(parts.includes('secrets') && recipient === null ? [NO_RECIPIENT] : []),
-  ].map(text => `${text[0]?.toUpperCase()}${text.slice(1)}.`)
+    ...(parts.includes('media') && media.kept === 'bucket'
+      ? [`The media are left out: ${inBucket(media.bucket)}.`]
+      : []),
+    ...(parts.includes('secrets') && recipient === null ? [`The secrets are left out: ${NO_RECIPIENT}.`] : []),
+  ]
 }
 
 function mediaStep(draft: Draft, options: PartsOptions): Step {
@@ -76,7 +77,7 @@ async function recordMedia(toolbox: Toolbox): Promise<void> {
 }
 
 function inBucket(bucket: string): string {
-  return `the media are in the bucket ${bucket}, which is not copied`
+  return `they are in the bucket ${bucket}, which is not copied`
 }
 
 function redisStep(draft: Draft, options: PartsOptions): Step {
@@ -100,7 +101,7 @@ function secretsStep(draft: Draft): Step {
     id: 'secrets',
     title: 'Keep the app’s variables, encrypted',
     effect: 'read',
-    needed: async () => (draft.recipient === null ? NO_RECIPIENT : true),
+    needed: async () => (draft.recipient === null ? `left out, ${NO_RECIPIENT}` : true),
     run: async ({ toolbox, dryRun }) => {
       if (dryRun || draft.recipient === null) return
       draft.files.push(await keepSecrets(toolbox, { dir: draft.partial, seal: await encryptTo(draft.recipient) }))

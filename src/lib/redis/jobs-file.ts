@@ -114,6 +114,30 @@ export async function* jobsIn(path: string): AsyncGenerator<SavedJob> {
   for await (const item of items(path)) if ('payload' in item) yield item
 }
 
+/** What a file has of one key: enough to tell whether the key is still as it was saved. */
+export interface SavedPlace {
+  place: JobPlace
+  size: number
+  first: Buffer
+  last: Buffer
+}
+
+/** Returns what the file has of each queue and set, by the name of its key. */
+export async function placesOf(path: string): Promise<Map<string, SavedPlace>> {
+  const places = new Map<string, SavedPlace>()
+  for await (const job of jobsIn(path)) {
+    const known = places.get(keyOf(job))
+    const size = (known?.size ?? 0) + 1
+    places.set(keyOf(job), { place: job, size, first: known?.first ?? job.payload, last: job.payload })
+  }
+  return places
+}
+
+/** Returns the name of the key, without the prefix. */
+export function keyOf(place: JobPlace): string {
+  return 'queue' in place ? `queue:${place.queue}` : place.set
+}
+
 /** The jobs, and at the end the summary, where the count of the last line is that of the lines. */
 async function* items(path: string): AsyncGenerator<SavedJob | JobsFileSummary> {
   let header: Header | undefined

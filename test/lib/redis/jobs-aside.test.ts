@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -90,7 +90,7 @@ describe.each(['', 'to*n:'])('with the prefix "%s"', prefix => {
     expect(await contents()).toBe(before)
     expect(await dropSavedJobs(redis, path)).toBe(455)
     expect(await pendingJobs(redis)).toEqual(EMPTY)
-    expect(await replayJobs(redis, path)).toEqual({ replayed: 455, before: 0 })
+    expect(await replayJobs(redis, path)).toEqual({ replayed: 455, before: 0, kept: 0 })
     expect(await contents()).toBe(before)
     expect(await redis.read('SISMEMBER', redis.key('queues'), 'ingress')).toBe(1)
   })
@@ -102,17 +102,19 @@ describe.each(['', 'to*n:'])('with the prefix "%s"', prefix => {
     expect(await saveJobs(dry, path, NOW)).toEqual(FILLED)
     expect(await dropSavedJobs(dry, path)).toBe(455)
     await expect(jobsSaved(path)).rejects.toBeInstanceOf(RefusedError)
-    await saveJobs(redis, path, NOW)
-    expect(await replayJobs(dry, path)).toEqual({ replayed: 455, before: 0 })
-    await dry.close()
     expect(await contents()).toBe(before)
+    await saveJobs(redis, path, NOW)
+    await dropSavedJobs(redis, path)
+    expect(await replayJobs(dry, path)).toEqual({ replayed: 455, before: 0, kept: 0 })
+    await dry.close()
+    expect(await pendingJobs(redis)).toEqual(EMPTY)
     expect(ledger.entries.map(({ exact }) => exact)).toEqual([
       `UNLINK ${prefix}queue:ingress (1 jobs, as they were saved)`,
       `UNLINK ${prefix}queue:push (450 jobs, as they were saved)`,
       `UNLINK ${prefix}schedule (1 jobs, as they were saved)`,
       `UNLINK ${prefix}retry (2 jobs, as they were saved)`,
       `UNLINK ${prefix}dead (1 jobs, as they were saved)`,
-      `LPUSH, ZADD … (455 jobs of ${path})`,
+      `LPUSH, ZADD … (the 455 jobs of ${path})`,
     ])
     expect(JSON.stringify(ledger.entries)).not.toContain('Worker')
   })
@@ -155,11 +157,11 @@ describe('jobs', () => {
     await saveJobs(redis, path, NOW)
     await dropSavedJobs(redis, path)
     await replayJobs(redis, path)
-    await dropSavedJobs(redis, path)
-    expect(await replayJobs(redis, path)).toEqual({ replayed: 0, before: 455 })
+    await redis.write('DEL', 'queue:push', 'queue:ingress', 'schedule', 'retry', 'dead')
+    expect(await replayJobs(redis, path)).toEqual({ replayed: 0, before: 455, kept: 0 })
     expect(await pendingJobs(redis)).toEqual(EMPTY)
     const [marker] = (await redis.read('KEYS', 'mstdn-ops:*')) as [string]
-    expect(await redis.read('TTL', marker)).toBeGreaterThan(29 * 86_400)
+    expect(await redis.read('TTL', marker)).toBeGreaterThan(89 * 86_400)
   })
 
   test.each([1, 2, 3])('cut off in batch %i are put back wholly, none twice', async batch => {
@@ -222,6 +224,65 @@ describe('jobs', () => {
     expect(await pendingJobs(redis)).toEqual(EMPTY)
   })
 
+  test.each([0, 1, 2, 5])('of which %i places were removed are put back in those alone', async places => {
+    await fill()
+    const before = await contents()
+    await saveJobs(redis, path, NOW)
+    if (places < 5) await dropSavedJobs(losing(redis, places, 'before'), path).catch(() => undefined)
+    else await dropSavedJobs(redis, path)
+    const { replayed, kept } = await replayJobs(redis, path)
+    expect(replayed + kept).toBe(455)
+    expect(replayed).toBe([0, 1, 451, 452, 454, 455][places])
+    expect(await contents()).toBe(before)
+  })
+
+  test('put back may be set aside again: the file that was put back gets another name', async () => {
+    await fill()
+    const before = await contents()
+    for (let round = 0; round < 3; round++) {
+      expect(await saveJobs(redis, path, NOW)).toEqual(FILLED)
+      expect(await dropSavedJobs(redis, path)).toBe(455)
+      expect(await replayJobs(redis, path)).toMatchObject({ replayed: 455 })
+    }
+    expect(await contents()).toBe(before)
+    expect(readdirSync(folder).toSorted()).toEqual(['jobs.jsonl', 'jobs.jsonl.1', 'jobs.jsonl.2'])
+  })
+
+  test('saved and never removed are saved anew, as they are by then', async () => {
+    await fill()
+    await saveJobs(redis, path, NOW)
+    await redis.write('RPOP', 'queue:push')
+    expect(await saveJobs(redis, path, NOW)).toMatchObject({ total: 454 })
+    expect(await dropSavedJobs(redis, path)).toBe(454)
+  })
+
+  test('put back in part are not set aside again before the rest is put back', async () => {
+    await fill()
+    await saveJobs(redis, path, NOW)
+    await dropSavedJobs(redis, path)
+    await expect(replayJobs(losing(redis, 2), path)).rejects.toThrow('lost')
+    await expect(saveJobs(redis, path, NOW)).rejects.toMatchObject({ code: 'jobs-half-replayed' })
+    await replayJobs(redis, path)
+    expect(await saveJobs(redis, path, NOW)).toEqual(FILLED)
+  })
+
+  test('of a Redis that lost its data are put back where nothing waits, also when cut off', async () => {
+    await fill()
+    const before = await contents()
+    await saveJobs(redis, path, NOW)
+    await redis.write('FLUSHALL')
+    await expect(replayJobs(losing(redis, 2), path)).rejects.toThrow('lost')
+    await replayJobs(redis, path)
+    expect(await contents()).toBe(before)
+  })
+
+  test('that were taken since they were saved are not taken for removed', async () => {
+    await redis.write('LPUSH', 'queue:push', 'one')
+    await saveJobs(redis, path, NOW)
+    await redis.write('RPOP', 'queue:push')
+    await expect(dropSavedJobs(redis, path)).rejects.toMatchObject({ code: 'jobs-changed' })
+  })
+
   test('whose file was cut off while it was written are saved anew', async () => {
     await fill()
     writeFileSync(`${path}.partial`, '{"format":"mstdn-ops jobs 1"')
@@ -232,7 +293,7 @@ describe('jobs', () => {
   test('of nothing make a file as well, and leave nothing else', async () => {
     expect(await saveJobs(redis, path, NOW)).toEqual(EMPTY)
     expect(await dropSavedJobs(redis, path)).toBe(0)
-    expect(await replayJobs(redis, path)).toEqual({ replayed: 0, before: 0 })
+    expect(await replayJobs(redis, path)).toEqual({ replayed: 0, before: 0, kept: 0 })
     expect(await redis.read('DBSIZE')).toBe(0)
   })
 
@@ -268,13 +329,14 @@ describe('jobs', () => {
   })
 })
 
-/** A connection that is lost right after its nth write: the server did it, and nobody heard. */
-function losing(database: RedisDatabase, nth: number): RedisDatabase {
+/** A connection that is lost right after its nth write, which nobody heard of then; or before the one after it. */
+function losing(database: RedisDatabase, nth: number, when: 'after' | 'before' = 'after'): RedisDatabase {
   let writes = 0
   const writeAs: RedisDatabase['writeAs'] = async (...args) => {
+    if (when === 'before' && writes === nth) throw new Error('lost')
     const reply = await database.writeAs(...args)
     writes += 1
-    if (writes === nth) throw new Error('lost')
+    if (when === 'after' && writes === nth) throw new Error('lost')
     return reply
   }
   return Object.assign(Object.create(database), {

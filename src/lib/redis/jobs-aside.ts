@@ -2,10 +2,11 @@ import { access, rename } from 'node:fs/promises'
 import { randomNonce } from '../backends/nonce.js'
 import { RefusedError } from '../errors.js'
 import type { RedisDatabase } from './access.js'
+import { parseRecord } from './job.js'
 import { JobsFile, placesOf, type SavedPlace, summaryOf } from './jobs-file.js'
 import { droppedField, memoryKey, REMEMBERED, readMemory } from './jobs-memory.js'
 
-export { type Replayed, replayJobs } from './jobs-replay.js'
+export { replayJobs } from './jobs-replay.js'
 
 /**
  * Sidekiq's pending jobs (keys as lib/sidekiq/client.rb and api.rb have them, 4 to 8): counted, saved to a file, removed as
@@ -27,7 +28,7 @@ const SETS = ['schedule', 'retry', 'dead'] as const
 /** Jobs read at a time. */
 const BATCH = 200
 
-/** Returns how many jobs wait, in every list `queue:*`, whether Sidekiq lists it among its queues or not. */
+/** Returns how many jobs wait. */
 export async function pendingJobs(redis: RedisDatabase): Promise<PendingJobs> {
   const found = await Promise.all(
     (await queueNames(redis)).map(async name => ({ name, size: await sizeOf(redis, name) })),
@@ -42,9 +43,28 @@ function pending(found: PendingJobs['queues'], sets: Record<(typeof SETS)[number
   return { queues, ...sets, total: queued + sets.schedule + sets.retry + sets.dead }
 }
 
+/**
+ * Lists that Sidekiq names among its queues, and those that hold jobs all the same. Another application's `queue:…` is
+ * neither.
+ */
 async function queueNames(redis: RedisDatabase): Promise<string[]> {
+  const listed = new Set((await redis.read('SMEMBERS', redis.key('queues'))) as string[])
+  const names: string[] = []
+  for (const name of await namesAfter(redis, redis.key('queue:'))) {
+    if (await isQueue(redis, name, listed)) names.push(name)
+  }
+  return names.toSorted()
+}
+
+async function isQueue(redis: RedisDatabase, name: string, listed: ReadonlySet<string>): Promise<boolean> {
+  const key = redis.key(`queue:${name}`)
+  if ((await redis.read('TYPE', key)) !== 'list') return false
+  return listed.has(name) || typeof parseRecord(await redis.read('LINDEX', key, -1))?.class === 'string'
+}
+
+/** Returns the rest of each name that begins so. */
+async function namesAfter(redis: RedisDatabase, start: string): Promise<Set<string>> {
   const names = new Set<string>()
-  const start = redis.key('queue:')
   let cursor = '0'
   do {
     const reply = await redis.read('SCAN', cursor, 'MATCH', `${escaped(start)}*`, 'COUNT', 1_000)
@@ -52,7 +72,7 @@ async function queueNames(redis: RedisDatabase): Promise<string[]> {
     for (const key of keys) names.add(key.slice(start.length))
     cursor = next
   } while (cursor !== '0')
-  return [...names].toSorted()
+  return names
 }
 
 function escaped(text: string): string {

@@ -139,6 +139,7 @@ describe('jobs', () => {
       fc.asyncProperty(jobs, jobs, async (queued, retried) => {
         await redis.write('FLUSHALL')
         const file = `${path}${run++}`
+        await redis.write('SADD', 'queues', 'a')
         await redis.writeAs({}, 'LPUSH', 'queue:a', ...queued.map(text => Buffer.from(text, 'latin1')))
         for (const [at, text] of retried.entries())
           await redis.writeAs({}, 'ZADD', 'retry', at / 3, Buffer.from(text, 'latin1'))
@@ -150,6 +151,15 @@ describe('jobs', () => {
       }),
       { numRuns: FULL ? 1_000 : 30 },
     )
+  })
+
+  test('of other applications stay where they are', async () => {
+    await redis.write('SET', 'queue:length', '7')
+    await redis.write('LPUSH', 'queue:images', '{"path":"/a.png"}', 'b')
+    await redis.write('SADD', 'queues', 'length')
+    expect(await saveJobs(redis, path, NOW)).toEqual(EMPTY)
+    expect(await dropSavedJobs(redis, path)).toBe(0)
+    expect(await redis.read('DBSIZE')).toBe(3)
   })
 
   test('that were put back are not put back again', async () => {
@@ -189,6 +199,7 @@ describe('jobs', () => {
   })
 
   test('put back wait behind those that came since', async () => {
+    await redis.write('SADD', 'queues', 'push')
     await redis.write('LPUSH', 'queue:push', 'old 1', 'old 2')
     await saveJobs(redis, path, NOW)
     await dropSavedJobs(redis, path)
@@ -277,7 +288,7 @@ describe('jobs', () => {
   })
 
   test('that were taken since they were saved are not taken for removed', async () => {
-    await redis.write('LPUSH', 'queue:push', 'one')
+    await redis.write('LPUSH', 'queue:push', job('push', 1))
     await saveJobs(redis, path, NOW)
     await redis.write('RPOP', 'queue:push')
     await expect(dropSavedJobs(redis, path)).rejects.toMatchObject({ code: 'jobs-changed' })
@@ -298,7 +309,7 @@ describe('jobs', () => {
   })
 
   test('in a file that was cut anywhere are neither removed nor put back', async () => {
-    await redis.write('LPUSH', 'queue:push', 'one', 'two')
+    await redis.write('LPUSH', 'queue:push', job('push', 1), job('push', 2))
     await redis.write('ZADD', 'dead', 3, 'three')
     await saveJobs(redis, path, NOW)
     const { size } = statSync(path)

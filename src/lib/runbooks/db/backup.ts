@@ -38,6 +38,9 @@ export interface BackupResult {
   took: Record<string, number>
 }
 
+/** Under this key the result of a backup is noted. */
+export const BACKUP_NOTE = 'backup'
+
 const NOT_DUE: BackupResult = {
   name: null,
   path: null,
@@ -77,7 +80,7 @@ export const backup: Runbook<BackupOptions, BackupResult> = {
     ]
   },
   result: async (_toolbox, _options, noted) => {
-    const result = noted('result')
+    const result = noted(BACKUP_NOTE)
     return result === undefined ? NOT_DUE : (JSON.parse(result) as BackupResult)
   },
 }
@@ -198,7 +201,7 @@ function finishStep(draft: Draft, options: BackupOptions): Step {
       if (dryRun) return
       const manifest = await manifestOf(toolbox, draft)
       const path = await store.finish(draft.partial, manifest)
-      await context.note('result', JSON.stringify(resultOf(path, manifest, options)))
+      await context.note(BACKUP_NOTE, JSON.stringify(resultOf(path, manifest, options)))
     },
     repeatable: true,
     irreversible: 'a backup that is proven stays',

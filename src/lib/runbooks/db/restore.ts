@@ -1,30 +1,30 @@
 import { basename } from 'node:path'
 import { dumpTools } from '../../backups/database.js'
 import { decryptWith } from '../../backups/encryption.js'
-import { differencesIn, openOther, restoreInto } from '../../backups/restore-into.js'
+import { differencesIn, restoreInto } from '../../backups/restore-into.js'
 import { mismatches } from '../../backups/secrets.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
 import { RefusedError } from '../../errors.js'
-import { refuseWithoutRoom } from '../../postgres/room.js'
 import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
 import { traitsOf } from '../../postgres/snapshot.js'
-import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Consent, Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
+import { analyzeStep } from '../replace/analyze.js'
 import { feedsStep } from '../replace/feeds.js'
+import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { migrateStep } from '../replace/migrate.js'
-import { liveName, namesOf } from '../replace/names.js'
+import { namesOf } from '../replace/names.js'
 import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep, replayStep } from '../replace/redis.js'
+import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { namedBackup } from './verify.js'
 
-export interface RestoreOptions {
+export interface RestoreOptions extends KeepOptions {
   /** The name of a backup in the store, `latest`, or a path. */
   source: string
   identity?: string
-  /** Milliseconds that the replaced database is kept, until it may be dropped; until the operator says so where absent. */
-  keepOld?: number
   /** How long Sidekiq may work its queues off. */
   drainSeconds: number
   /** Runs the jobs that were pending in the replaced state all the same. */
@@ -57,7 +57,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     const backup = await namedBackup(toolbox, options.source)
     await refuseOther(toolbox, backup)
     await refuseOtherSecrets(toolbox, backup)
-    await refuseSecondDatabase(toolbox, backup)
+    await refuseSecondDatabase(toolbox, backup.manifest.postgres.database.bytes)
     await refuseBad(toolbox, backup, options)
   },
   consent: async (toolbox, options) => consentOf(await namedBackup(toolbox, options.source)),
@@ -99,13 +99,6 @@ function consentOf({ manifest }: StoredBackup): Consent {
   return { kind: 'domain', loses: `Everything since ${manifest.startedAt} is lost here.` }
 }
 
-/** By name, so that a resumed run keeps what the first one promised. */
-function keptUntil({ toolbox, noted }: StepContext, { keepOld }: RestoreOptions): string | null {
-  const known = noted('kept-until')
-  if (known !== undefined) return known || null
-  return keepOld === undefined ? null : new Date(toolbox.clock.now().getTime() + keepOld).toISOString()
-}
-
 function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
   return {
     id: 'restore',
@@ -114,7 +107,7 @@ function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
     run: async context => {
       const { toolbox, progress, dryRun } = context
       const { fresh } = await namesOf(context)
-      await context.note('kept-until', keptUntil(context, options) ?? '')
+      await noteKeptUntil(context, options)
       const traits = await traitsOf(await toolbox.database())
       await withMaintenance(toolbox, 'restore', async maintenance => {
         await dropDatabase(maintenance, fresh)
@@ -150,26 +143,6 @@ function compareStep({ manifest }: StoredBackup): Step {
   }
 }
 
-/** Without statistics the first hours would be slow. */
-function analyzeStep(): Step {
-  return {
-    id: 'analyze',
-    title: 'Gather the statistics that queries are planned by',
-    effect: 'write',
-    run: async context => {
-      if (context.dryRun) return
-      const database = await openOther(context.toolbox, (await namesOf(context)).fresh, 'analyze')
-      try {
-        await database.write('ANALYZE')
-      } finally {
-        await database.close()
-      }
-    },
-    // It goes with the new database.
-    undo: async () => undefined,
-  }
-}
-
 async function unsealing({ identity }: RestoreOptions) {
   return identity === undefined ? undefined : decryptWith(identity)
 }
@@ -194,24 +167,6 @@ async function refuseOtherSecrets(toolbox: Toolbox, { manifest }: StoredBackup):
     message: 'The secrets of the instance are not those of the backup.',
     cause: `${named.join('; ')}. What the backup holds encrypted could not be read with them.`,
     next: 'Set the former values (mstdn-ops config:set NAME), then run the command again.',
-  })
-}
-
-async function refuseSecondDatabase(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
-  const database = await toolbox.database()
-  const [role] = await database.query<{ may: boolean }>(
-    'SELECT rolsuper OR rolcreatedb AS may FROM pg_roles WHERE rolname = current_user',
-  )
-  if (!role?.may) throw noSecondDatabase(await liveName(toolbox))
-  await refuseWithoutRoom(toolbox, manifest.postgres.database.bytes)
-}
-
-function noSecondDatabase(name: string): RefusedError {
-  return new RefusedError({
-    code: 'no-second-database',
-    message: `No second database can be made beside ${name}.`,
-    cause: 'The user of the app may not create databases.',
-    next: 'Let an administrator of the server say: ALTER ROLE … CREATEDB',
   })
 }
 

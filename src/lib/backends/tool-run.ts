@@ -1,3 +1,4 @@
+import { PassThrough, pipeline, type Readable } from 'node:stream'
 import type { Channel } from '../runner.js'
 import type { ToolRun, ToolScript } from './backend.js'
 import { believed } from './marked.js'
@@ -39,7 +40,12 @@ export function toolRun(channel: Channel, nonce: string, { what, effect }: ToolS
   })
   // Asked for when the streams have ended; until then nobody may be listening.
   ended.catch(() => undefined)
-  return { stdin: channel.stdin, stdout: channel.stdout, ended, kill: () => channel.kill('SIGKILL') }
+  return { stdin: channel.stdin, stdout: unlost(channel.stdout), ended, kill: () => channel.kill('SIGKILL') }
+}
+
+/** Node throws away what nobody has begun to read when the process exits, be it for the opening of a file. */
+function unlost(stdout: Readable): Readable {
+  return pipeline(stdout, new PassThrough(), () => undefined)
 }
 
 /** Returns a function that tells the beginning and the end of standard error so far. */

@@ -1,0 +1,19 @@
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { localPlace } from '../../support/local-place.js'
+
+test('what a script printed is there for who comes late to read it', async () => {
+  const run = await localPlace().open({ what: 'printf', script: 'printf "%s" "$1"', args: ['kept'], effect: 'read' })
+  expect(await run.ended).toMatchObject({ exitCode: 0, stderr: '' })
+  await sleep(50)
+  expect(await text(run.stdout)).toBe('kept')
+})
+
+test('more than the streams hold waits for its reader, and none of it is lost', async () => {
+  const run = await localPlace().open({ what: 'head', script: 'head -c 3000000 /dev/zero', effect: 'read' })
+  await sleep(200)
+  let bytes = 0
+  for await (const chunk of run.stdout) bytes += chunk.length
+  expect({ bytes, ...(await run.ended) }).toMatchObject({ bytes: 3_000_000, exitCode: 0 })
+})

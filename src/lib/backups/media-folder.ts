@@ -18,11 +18,11 @@ export interface MediaFolder {
 
 /**
  * Goes into the folder and sets `$@` to what stands there, without the folders that are left out. What is a link to a
- * folder, like one on a larger disk, is followed by its slash; `tar -h` would follow links deep inside in circles.
+ * folder, like one on a larger disk, is followed by its dot; `tar -h` would follow links deep inside in circles.
  */
 const LISTED = `export LC_ALL=C; cd "$1" || exit 9; out=" $2 "; set --
 for f in * .[!.]* ..?*; do case $out in *" $f "*) continue;; esac
-if [ -d "$f" ]; then set -- "$@" "./$f/"; elif [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "./$f"; fi; done
+if [ -L "$f" ] && [ -d "$f" ]; then set -- "$@" "./$f/."; elif [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "./$f"; fi; done
 n=; command -v nice >/dev/null 2>&1 && n="nice -n 19"`
 
 /** Files with several names count as often. */

@@ -7,8 +7,8 @@ const START = 9
 /** The byte that ends the data, and the checksum of all before it. */
 const END = 9
 const END_OF_DATA = 0xff
-/** The first version whose files end in a checksum. Source: Redis 2.6, rdb.c. */
-const WITH_CHECKSUM = 5
+/** The first version whose files end in a checksum: that of Redis 2.6, older than any that Mastodon ran on. */
+const FIRST_VERSION = 5
 
 /**
  * Returns a stream that passes a dump of Redis on. It fails where that is no dump, where its end is missing, or where its
@@ -29,8 +29,7 @@ class RdbWatch extends Transform {
       this.#start = Buffer.concat([this.#start, chunk.subarray(0, START - this.#start.length)])
     }
     this.#count(chunk)
-    const isOther = this.#start.length === START && this.#version() === undefined
-    done(isOther ? noDump() : null, chunk)
+    done(this.#start.length === START && !this.#isDump() ? noDump() : null, chunk)
   }
 
   override _flush(done: TransformCallback): void {
@@ -46,18 +45,16 @@ class RdbWatch extends Transform {
   }
 
   #problem(): RefusedError | undefined {
-    const version = this.#version()
-    if (version === undefined) return noDump()
-    if (version < WITH_CHECKSUM) return this.#last.at(-1) === END_OF_DATA ? undefined : cutOff()
+    if (!this.#isDump()) return noDump()
     if (this.#last.length < END || this.#last[0] !== END_OF_DATA) return cutOff()
     const kept = this.#last.readBigUInt64LE(1)
     this.#crc.update(this.#last.subarray(0, 1))
     return kept === 0n || kept === this.#crc.value() ? undefined : changed()
   }
 
-  #version(): number | undefined {
-    const digits = /^REDIS(\d{4})$/.exec(this.#start.toString('latin1'))?.[1]
-    return digits === undefined ? undefined : Number(digits)
+  #isDump(): boolean {
+    const version = /^REDIS(\d{4})$/.exec(this.#start.toString('latin1'))?.[1]
+    return version !== undefined && Number(version) >= FIRST_VERSION
   }
 }
 

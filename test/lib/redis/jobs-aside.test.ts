@@ -120,7 +120,7 @@ describe.each(['', 'to*n:'])('with the prefix "%s"', prefix => {
   })
 })
 
-describe('jobs', () => {
+describe('jobs', { timeout: FULL ? 180_000 : 30_000 }, () => {
   beforeEach(async () => {
     redis = await server.open()
     await redis.write('FLUSHALL')

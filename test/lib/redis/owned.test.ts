@@ -125,7 +125,7 @@ describe.each(['', 'town:', 'a*[b]?:', 'straße:'])('with the prefix "%s"', pref
   })
 })
 
-describe('with a Redis of its own', () => {
+describe('with a Redis of its own', { timeout: FULL ? 180_000 : 30_000 }, () => {
   beforeEach(async () => {
     redis = await server.open()
     await redis.write('FLUSHALL')
@@ -180,7 +180,8 @@ describe('with a Redis of its own', () => {
           `xargs -r -d '\\n' redis-cli UNLINK; done`,
       },
     ])
-    expect(steps).toHaveLength(many / 500)
+    expect(steps.length).toBeGreaterThanOrEqual(many / 500)
+    expect(steps).toEqual(steps.toSorted((a, b) => a - b))
     expect(steps.at(-1)).toBe(many)
     expect(await names()).toEqual(['session:1'])
   })

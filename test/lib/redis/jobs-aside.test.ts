@@ -149,7 +149,7 @@ describe('jobs', { timeout: FULL ? 180_000 : 30_000 }, () => {
         await replayJobs(redis, file)
         expect(await contents()).toBe(before)
       }),
-      { numRuns: FULL ? 1_000 : 30 },
+      { numRuns: FULL ? 1_000 : 15 },
     )
   })
 

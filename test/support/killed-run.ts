@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OperatorError } from '../../src/lib/errors.js'
 import { Output } from '../../src/lib/output.js'
@@ -36,7 +37,7 @@ export interface KilledEnd {
 /** Carries the run out with the state folder `state`, and returns how it ended. */
 export function killedRun(state: string, run: KilledRun): Promise<KilledEnd> {
   const script = fileURLToPath(import.meta.url)
-  const env = { ...process.env, XDG_STATE_HOME: state }
+  const env = { ...process.env, XDG_STATE_HOME: state, XDG_DATA_HOME: join(state, 'data') }
   const child = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(run)], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

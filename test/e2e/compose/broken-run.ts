@@ -38,12 +38,22 @@ export class BrokenRun {
 
   /** Runs the built tool to its end. */
   tool(...words: string[]): Promise<CliResult> {
-    return cli(words, { cwd: this.stack.projectDir, env: { XDG_STATE_HOME: this.state } })
+    return this.toolWith({}, ...words)
+  }
+
+  /** With these variables besides. */
+  toolWith(env: NodeJS.ProcessEnv, ...words: string[]): Promise<CliResult> {
+    return cli(words, { cwd: this.stack.projectDir, env: { ...this.#places(), ...env }, timeoutMs: 300_000 })
+  }
+
+  /** Where journals and backups go. */
+  #places(): NodeJS.ProcessEnv {
+    return { XDG_STATE_HOME: this.state, XDG_DATA_HOME: join(this.state, 'data') }
   }
 
   /** Starts the built tool, in front of which other programs may stand. */
   start(words: readonly string[]): Underway {
-    const env = { ...cleanEnvironment(), XDG_STATE_HOME: this.state }
+    const env = { ...cleanEnvironment(), ...this.#places() }
     const argv = [join(root, 'bin/run.js'), ...words]
     const child = spawn(process.execPath, argv, { cwd: this.stack.projectDir, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
@@ -95,8 +105,8 @@ export class BrokenRun {
   }
 
   locks(): { released: boolean; runId: string; pid: number }[] {
-    const names = readdirSync(this.state, { recursive: true }).map(String)
-    const files = names.filter(name => /lock\.\d+$/.test(name)).map(name => join(this.state, name))
+    const names = readdirSync(join(this.state, 'mstdn-ops'), { recursive: true }).map(String)
+    const files = names.filter(name => /lock\.\d+$/.test(name)).map(name => join(this.state, 'mstdn-ops', name))
     return files.map(file => JSON.parse(readFileSync(file, 'utf8')))
   }
 }

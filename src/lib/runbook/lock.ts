@@ -25,23 +25,41 @@ export interface Lock {
   release(): Promise<void>
 }
 
+/** The lock of an instance, whose database may be another one by and by. */
+export interface InstanceLock extends Lock {
+  /**
+   * Takes it again, in the database that is the instance's now: a reset has ended the session that held it, or another
+   * database was promoted. What is held already stays held.
+   *
+   * @throws LockedError when somebody else has it there.
+   */
+  again(): Promise<void>
+}
+
 /**
  * Takes the lock of the instance: a file for this machine, and a session lock in a database that is not the instance's,
  * for other machines. A lock whose holder is dead is taken over, said aloud.
  *
  * @throws LockedError naming the holder.
  */
-export async function takeLock(toolbox: Toolbox, dir: string, run: { runId: string; command: string }): Promise<Lock> {
+export async function takeLock(
+  toolbox: Toolbox,
+  dir: string,
+  run: { runId: string; command: string },
+): Promise<InstanceLock> {
   const file = await takeFileLock(toolbox, dir, run).catch(error => {
     throw error instanceof LockedError ? error : stateProblem(`The lock in ${dir} cannot be taken.`, error)
   })
-  const session = await takeSessionLock(toolbox, run).catch(async error => {
+  const held: (Lock | undefined)[] = [file]
+  const again = async () => void held.push(await takeSessionLock(toolbox, run))
+  await again().catch(async error => {
     await file.release()
     throw error
   })
-  const release = () => Promise.all([session?.release(), file.release()])
+  const release = () => Promise.all(held.map(lock => lock?.release()))
   // A lock that cannot be given back is one of a dead process soon, and taken over then.
   return {
+    again,
     release: () =>
       release().then(
         noted => void noted,
@@ -159,6 +177,7 @@ async function takeSessionLock(toolbox: Toolbox, run: { runId: string }): Promis
   const attempt = await lockInServer(toolbox, connector, applicationName)
   if (attempt === undefined) return undefined
   if (attempt.held) return { release: () => attempt.session.close() }
+  if (attempt.holder?.applicationName.startsWith(`mstdn-ops ${run.runId} `)) return undefined
   throw heldElsewhere(attempt.holder)
 }
 

@@ -44,6 +44,7 @@ export interface LoopParts {
   /** Where the run's log is kept. */
   dir: string
   reveal: StepContext['reveal']
+  lockAgain: StepContext['lockAgain']
   observer?: BoundaryObserver
   /** Milliseconds between two looks at a step whose end was not seen. */
   pauseMs?: number
@@ -294,7 +295,7 @@ export class RunLoop {
   }
 
   #contextOf(step: Step, drawing?: Drawing): StepContext {
-    const { toolbox, runId, journal, reveal } = this.#parts
+    const { toolbox, runId, journal, reveal, lockAgain } = this.#parts
     return {
       toolbox,
       runId,
@@ -303,6 +304,7 @@ export class RunLoop {
       noted: key => journal.noted(key),
       reveal,
       progress: text => drawing?.progress(step.id, text),
+      lockAgain,
     }
   }
 

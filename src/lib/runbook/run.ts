@@ -50,7 +50,8 @@ export async function runRunbook<O extends object, R extends object>(
     const journal = await Journal.create(dir, headerOf(toolbox, runbook, options, runId, steps))
     const report = emptyReport<R>(runbook, runId)
     toolbox.runner.runId = runId
-    await loopOf({ toolbox, name: runbook.name, runId, steps, journal, dir, ...extra }, report).forward()
+    const parts = { toolbox, name: runbook.name, runId, steps, journal, dir, lockAgain: lock.again, ...extra }
+    await loopOf(parts, report).forward()
     return await completed(toolbox, runbook, options, journal, report)
   } finally {
     await lock.release()
@@ -82,7 +83,8 @@ export async function resumeRun<O extends object, R extends object>(
     const journal = await Journal.reopen(dir, record)
     const report = emptyReport<R>(runbook, runId)
     const { observer, pauseMs } = extra
-    const parts = { toolbox, name: runbook.name, runId, steps, journal, dir, observer, pauseMs }
+    const lockAgain = lock.again
+    const parts = { toolbox, name: runbook.name, runId, steps, journal, dir, lockAgain, observer, pauseMs }
     const diedUndoing = record.end === undefined && record.undoing !== undefined
     if (extra.undo || diedUndoing) return await goBack(parts, report, record, extra.undo ?? false)
     await journal.forward()
@@ -205,6 +207,7 @@ function planContext(toolbox: Toolbox): StepContext {
     noted: key => notes.get(key),
     reveal: () => undefined,
     progress: () => undefined,
+    lockAgain: async () => undefined,
   }
 }
 

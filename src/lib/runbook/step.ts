@@ -16,6 +16,8 @@ export interface StepContext {
   reveal(key: string, value: string): void
   /** Shows what the step is doing right now. */
   progress(text: string): void
+  /** Takes the lock of the run again, in the database that is the instance's now. See {@link InstanceLock.again}. */
+  lockAgain(): Promise<void>
 }
 
 /**

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import type { Invocation, Runner } from '../../runner.js'
 import { shellLine } from '../../text.js'
 import type { PostgresConnector, PostgresTarget, PostgresTools } from '../backend.js'
@@ -22,7 +25,7 @@ export class DirectPostgres implements PostgresConnector {
     const { where = `PostgreSQL at ${shownHost(address)}`, runner } = parts
     this.#address = address
     this.where = where
-    if (runner) this.tools = () => localTools(runner, this.#variables())
+    if (runner) this.tools = () => localTools(runner, this.variables())
   }
 
   async target(): Promise<PostgresTarget> {
@@ -37,7 +40,7 @@ export class DirectPostgres implements PostgresConnector {
     return {
       file: 'psql',
       args: [...this.#flags(database), ...args],
-      env: { PGSSLMODE: sslmode, ...(password === undefined ? {} : { PGPASSWORD: password }) },
+      env: { PGSSLMODE: sslmode, ...(password === undefined ? {} : { PGPASSWORD: password }), ...trustedFor(sslmode) },
       effect: 'write',
       byHand: shellLine(['psql', ...this.#flags(database), ...args]),
     }
@@ -47,16 +50,34 @@ export class DirectPostgres implements PostgresConnector {
     return shellLine(['psql', ...this.#flags(database), '-c', sql])
   }
 
-  #variables(): Record<string, string> {
+  /** Returns what tells libpq's programs the way. */
+  variables(): Record<string, string> {
     const { host = 'localhost', port = 5432, user, database, password, sslmode } = this.#address
-    const variables = { PGHOST: host, PGPORT: String(port), PGUSER: user, PGDATABASE: database, PGSSLMODE: sslmode }
-    return password === undefined ? variables : { ...variables, PGPASSWORD: password }
+    return {
+      ...{ PGHOST: host, PGPORT: String(port), PGUSER: user, PGDATABASE: database, PGSSLMODE: sslmode },
+      ...(password === undefined ? {} : { PGPASSWORD: password }),
+      ...trustedFor(sslmode),
+    }
   }
 
   #flags(database: string): string[] {
     const { host = 'localhost', port = 5432, user } = this.#address
     return ['-h', host, '-p', String(port), '-U', user, '-d', database]
   }
+}
+
+/** The places where systems keep the authorities that they trust: Debian and Alpine, Red Hat. */
+const AUTHORITIES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt']
+
+/**
+ * Names the authorities where the operator has named none: libpq trusts nobody by itself (PostgreSQL 15, "SSL Support"),
+ * this process those of Node and of NODE_EXTRA_CA_CERTS.
+ */
+function trustedFor(sslmode: string): Record<string, string> {
+  if (!sslmode.startsWith('verify-')) return {}
+  if (process.env.PGSSLROOTCERT || existsSync(join(homedir(), '.postgresql', 'root.crt'))) return {}
+  const file = process.env.NODE_EXTRA_CA_CERTS || AUTHORITIES.find(path => existsSync(path))
+  return file === undefined ? {} : { PGSSLROOTCERT: file }
 }
 
 function shownHost({ host, port }: PostgresAddress): string {

@@ -18,7 +18,7 @@ import { PlatformApi } from './platform-api.js'
 import { HerokuProcesses } from './processes.js'
 import { ReleaseMemory } from './release-memory.js'
 import { HerokuMaintenance, HerokuReleases } from './releases.js'
-import { isExcuse, postgresOf, redisOf } from './servers.js'
+import { currentPostgres, isExcuse, postgresOf, redisOf } from './servers.js'
 
 export { detectApp } from './detect.js'
 
@@ -56,7 +56,7 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
     throw error instanceof RefusedError && error.code === 'heroku-not-found' ? noSuchApp(name) : error
   })
   const tls = instance.acceptSelfSigned ? { acceptSelfSigned: true } : {}
-  const postgres = postgresOf(app, config.get('DATABASE_URL'), tls)
+  const postgres = currentPostgres(app, config, tls)
   const redis = redisOf(app, config, tls)
   const folder = dirname(runsDir(instance.name || name))
   const data = () => new DataApi(login, apiParts)

@@ -1,6 +1,15 @@
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
-import type { Excuse, OtherRedis, PostgresConnector, PostgresTarget, RedisConnector, RedisTarget } from '../backend.js'
+import type {
+  Excuse,
+  OtherRedis,
+  PostgresConnector,
+  PostgresTarget,
+  PostgresTools,
+  RedisConnector,
+  RedisTarget,
+} from '../backend.js'
+import { localTools } from '../direct/local-tools.js'
 import { DirectPostgres } from '../direct/postgres.js'
 import { DirectRedis } from '../direct/redis.js'
 import { isMistake, postgresAddressOf, redisTargetOf, type TlsChoice, type UrlMistake } from '../direct/urls.js'
@@ -13,25 +22,27 @@ const CURRENT = 'DATABASE_URL'
 /** PostgreSQL at a URL of the app's config vars, reached from here. */
 class HerokuPostgres implements PostgresConnector {
   readonly where: string
-  readonly tools: PostgresConnector['tools']
-  readonly #direct: DirectPostgres
+  readonly #server: () => Promise<DirectPostgres>
   readonly #app: HerokuApp
   readonly #variable: string
 
-  constructor(app: HerokuApp, direct: DirectPostgres, variable: string) {
-    this.where = direct.where
-    this.tools = direct.tools
-    this.#direct = direct
+  constructor(app: HerokuApp, server: () => Promise<DirectPostgres>, parts: { where: string; variable: string }) {
+    this.where = parts.where
+    this.#server = server
     this.#app = app
-    this.#variable = variable
+    this.#variable = parts.variable
   }
 
-  target(): Promise<PostgresTarget> {
-    return this.#direct.target()
+  async target(): Promise<PostgresTarget> {
+    return (await this.#server()).target()
   }
 
-  psql(database: string, args: readonly string[]): Promise<Invocation> {
-    return this.#direct.psql(database, args)
+  async tools(): Promise<PostgresTools> {
+    return localTools(this.#app.parts.runner, (await this.#server()).variables())
+  }
+
+  async psql(database: string, args: readonly string[]): Promise<Invocation> {
+    return (await this.#server()).psql(database, args)
   }
 
   byHand(_database: string, sql: string): string {
@@ -39,19 +50,46 @@ class HerokuPostgres implements PostgresConnector {
   }
 }
 
-/** Returns the connector of DATABASE_URL, or why there is none: what needs no database works all the same. */
+/** Returns the connector of a database's URL, or why there is none: what needs no database works all the same. */
 export function postgresOf(
   app: HerokuApp,
   url: string | undefined,
   tls: TlsChoice,
   variable = CURRENT,
 ): PostgresConnector | Excuse {
+  const server = serverAt(app, url, tls, variable)
+  return isExcuse(server) ? server : new HerokuPostgres(app, async () => server, { where: server.where, variable })
+}
+
+/** Returns the connector of DATABASE_URL, wherever that leads: to another server once another database was promoted. */
+export function currentPostgres(
+  app: HerokuApp,
+  config: ReadonlyMap<string, string>,
+  tls: TlsChoice,
+): PostgresConnector | Excuse {
+  const first = serverAt(app, config.get(CURRENT), tls, CURRENT)
+  if (isExcuse(first)) return first
+  let [known, server] = [config.get(CURRENT), first]
+  const now = async () => {
+    const url = (await app.config()).get(CURRENT)
+    if (url === known) return server
+    const other = serverAt(app, url, tls, CURRENT)
+    if (isExcuse(other))
+      throw new RefusedError({ code: 'url-unreadable', message: `${CURRENT} was changed.`, ...other })
+    known = url
+    server = other
+    return server
+  }
+  return new HerokuPostgres(app, now, { where: first.where, variable: CURRENT })
+}
+
+function serverAt(app: HerokuApp, url: string | undefined, tls: TlsChoice, variable: string): DirectPostgres | Excuse {
   if (!url) return absent(app, variable, 'heroku-postgresql')
   const address = postgresAddressOf(url, { ...tls, unsaid: 'verify' })
   if (isMistake(address)) return unreadable(app, variable, address)
   app.parts.output.redactor.add('database password', address.password)
   const where = `Heroku Postgres of ${app.name}${variable === CURRENT ? '' : ` (${variable})`}`
-  return new HerokuPostgres(app, new DirectPostgres(address, { where, runner: app.parts.runner }), variable)
+  return new DirectPostgres(address, { where })
 }
 
 /** Redis at the app's REDIS_URL, and at the variables of its other roles, which are read when they are asked for. */

@@ -2,6 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { DumpProblem } from './dump-problem.js'
 
 const [NUL, TAB, LF, CR, SPACE, DOT, N, BACKSLASH] = [0, 9, 10, 13, 32, 46, 78, 92]
+/** Of a row that is given to `onRow`. */
+const LONGEST_HELD = 1024 * 1024
 /** Where in the data: a number, for it is asked of every byte. */
 const [ROW, FIELD, INSIDE, ESCAPE, ROW_ESCAPE, FIELD_ESCAPE, AFTER_NULL, END] = [0, 1, 2, 3, 4, 5, 6, 7]
 /** What COPY TO writes after a backslash in its text format (PostgreSQL, src/backend/commands/copyto.c). */
@@ -44,8 +46,14 @@ export class CopyData {
       } else if (byte < SPACE || byte === BACKSLASH || this.#place !== INSIDE) this.#byte(byte)
     }
     this.#checkLetters(chunk.subarray(from, at))
-    if (this.#onRow && !this.ended) this.#row.push(Buffer.from(chunk.subarray(rowFrom, at)))
+    if (this.#onRow && !this.ended) this.#holdRow(chunk.subarray(rowFrom, at))
     return at
+  }
+
+  #holdRow(part: Buffer): void {
+    this.#row.push(Buffer.from(part))
+    const held = this.#row.reduce((sum, { length }) => sum + length, 0)
+    if (held > LONGEST_HELD) throw new DumpProblem('strange', 'a row of schema_migrations is longer than 1 MiB.')
   }
 
   #byte(byte: number): void {

@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { fileSource } from '../../../../src/lib/backups/foreign/source.js'
 import { sqlOf, surveyOf } from '../../../../src/lib/backups/foreign/sql.js'
 import { RefusedError } from '../../../../src/lib/errors.js'
@@ -9,6 +9,7 @@ import { feedPsql } from '../../../support/postgres-clients.js'
 import { type Dumps, makeDumps, runner, sqlKindOf } from './dumps.js'
 
 const FULL = process.env.MSTDN_TEST_FULL === '1'
+if (FULL) vi.setConfig({ testTimeout: 600_000 })
 let dumps: Dumps
 let plain: string
 

@@ -17,3 +17,10 @@ test('more than the streams hold waits for its reader, and none of it is lost', 
   for await (const chunk of run.stdout) bytes += chunk.length
   expect({ bytes, ...(await run.ended) }).toMatchObject({ bytes: 3_000_000, exitCode: 0 })
 })
+
+test('scripts that end at once all end, however late their watchers start', async () => {
+  const place = localPlace()
+  const many = Array.from({ length: 60 }, () => place.open({ what: 'true', script: 'true', effect: 'read' }))
+  const ended = await Promise.all((await Promise.all(many)).map(run => run.ended))
+  expect(ended.every(({ exitCode }) => exitCode === 0)).toBe(true)
+})

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
 import { type RestoreOptions, type RestoreResult, restore } from '../../lib/runbooks/db/restore.js'
+import { namedBackup } from '../../lib/runbooks/db/verify.js'
 import { durationOf } from '../../lib/sizes.js'
 import { plural } from '../../lib/text.js'
 import { identityFlag } from './verify.js'
@@ -38,7 +39,9 @@ database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
   protected override async execute() {
     const { args, flags } = await this.parse(Restore)
     const drainSeconds = Math.round(durationOf('--drain', flags.drain) / 1000)
-    const options: RestoreOptions = { source: args.source, drainSeconds, replayJobs: flags['replay-jobs'] }
+    // By its path: "latest" may be another one when the run is resumed.
+    const { path } = await namedBackup(await this.toolbox(), args.source)
+    const options: RestoreOptions = { source: path, drainSeconds, replayJobs: flags['replay-jobs'] }
     if (flags.identity !== undefined) options.identity = flags.identity
     if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
     return this.change(restore, options)

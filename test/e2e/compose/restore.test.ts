@@ -1,0 +1,202 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Boundary } from '../../../src/lib/runbook/run.js'
+import { type Stack, startStack } from './bed/bed.js'
+import { must } from './bed/process.js'
+import { BrokenRun } from './broken-run.js'
+
+const FULL = process.env.MSTDN_TEST_FULL !== undefined
+const PATIENCE = 240_000
+const OTHERS = 'another:application'
+
+let stack: Stack
+let story: BrokenRun
+let backup: string
+
+beforeAll(async () => {
+  stack = await startStack({ version: '4.5.3', variant: 'lean', streaming: false })
+  story = new BrokenRun(stack)
+  const made = await story.tool('db:backup', '--json')
+  backup = (JSON.parse(made.stdout) as { result: { path: string } }).result.path
+}, 300_000)
+afterAll(async () => {
+  story?.remove()
+  await stack?.stop()
+})
+
+/** The live database has a post more than the backup, a job waits, and another application keeps a key in Redis. */
+beforeEach(async () => {
+  await story.tool('db:discard', '--yes')
+  await stack.psql(`INSERT INTO statuses (text, account_id, created_at, updated_at, local)
+    SELECT 'after', 1, now(), now(), true WHERE NOT EXISTS (SELECT FROM statuses WHERE text = 'after')`)
+  await stack.redis('SET', OTHERS, 'kept')
+})
+
+const options = () => ({ source: backup, drainSeconds: 1, replayJobs: false })
+
+/** Which state the live database is in: nothing in between is an answer. */
+async function state(): Promise<'live' | 'restored'> {
+  return (await stack.psql("SELECT count(*) FROM statuses WHERE text = 'after'")) === '1' ? 'live' : 'restored'
+}
+
+function databases(pattern: string): Promise<string> {
+  return stack.psql(`SELECT count(*) FROM pg_database WHERE datname LIKE '${pattern}'`)
+}
+
+/** The site serves, with the state that it should have, and nothing half done lies about. */
+async function expectServing(wanted: 'live' | 'restored'): Promise<void> {
+  expect(await state()).toBe(wanted)
+  const states = (await stack.containers()).map(one => [one.service, one.state, one.health])
+  expect(states.filter(([service]) => ['web', 'sidekiq'].includes(service ?? ''))).toEqual([
+    ['sidekiq', 'running', 'healthy'],
+    ['web', 'running', 'healthy'],
+  ])
+  expect(await databases('mstdn_ops_new%')).toBe('0')
+  expect(await databases('mstdn_ops_kept%')).toBe(wanted === 'live' ? '0' : '1')
+  expect(await stack.redis('GET', OTHERS)).toBe('kept')
+  expect(await stack.logs('db')).not.toContain('terminating any other active server processes')
+}
+
+describe('db:restore', { timeout: PATIENCE }, () => {
+  test('puts the backup in place of the live database, keeps that, and rollback puts it back', async () => {
+    await stack.redis(
+      'LPUSH',
+      'queue:pull',
+      '{"class":"SleepingWorker","args":[0],"jid":"b","queue":"pull","enqueued_at":1}',
+    )
+    const newest = await stack.psql('SELECT max(id) FROM statuses')
+    const refused = await story.tool('db:restore', backup, '--confirm', 'other.example')
+    expect(refused).toMatchObject({ exitCode: 3 })
+    const restored = await story.tool('db:restore', 'latest', '--confirm', stack.domain, '--drain', '1s', '--json')
+    expect(restored.exitCode, restored.stderr + restored.stdout).toBe(0)
+    const { result } = JSON.parse(restored.stdout) as { result: { jobsAside: { total: number; file: string } } }
+    await expectServing('restored')
+    expect(result.jobsAside.total).toBeGreaterThan(0)
+    expect(readFileSync(result.jobsAside.file, 'utf8')).toContain('SleepingWorker')
+    const next = await stack.psql(
+      'INSERT INTO mentions (status_id, account_id, created_at, updated_at) SELECT min(id), 1, now(), now() FROM statuses RETURNING id',
+    )
+    expect(Number(next.split('\n')[0])).toBeGreaterThan(1000)
+    expect(BigInt(await stack.psql("SELECT nextval('statuses_id_seq')"))).toBeGreaterThan(0n)
+    expect(newest).not.toBe('')
+    expect(await story.tool('rollback', '--confirm', stack.domain)).toMatchObject({ exitCode: 0 })
+    expect(await state()).toBe('live')
+    expect(await databases('mstdn_ops_kept%'), 'what was live is kept in turn').toBe('1')
+    expect(await story.tool('db:discard', '--yes')).toMatchObject({ exitCode: 0 })
+    await expectServing('live')
+  })
+
+  test('is refused where somebody else is connected, named with program and address, and all runs again', async () => {
+    const container = await stack.containerOf('db')
+    const stranger = spawn('docker', [
+      'exec',
+      container,
+      'psql',
+      '-U',
+      'postgres',
+      '-c',
+      'SELECT pg_sleep(120)',
+      stack.database,
+    ])
+    await expect
+      .poll(() => stack.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)'"))
+      .not.toBe('0')
+    try {
+      const refused = await story.tool('db:restore', backup, '--confirm', stack.domain, '--drain', '1s')
+      expect(refused.exitCode, refused.stderr).toBe(4)
+      expect(refused.stderr).toContain('psql as postgres from')
+    } finally {
+      stranger.kill('SIGKILL')
+      await stack.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)' AND pid <> pg_backend_pid()",
+      )
+    }
+    await expectServing('live')
+  })
+})
+
+interface Break {
+  step: string
+  boundary: Boundary
+  by: 'kill' | 'failure'
+  /** What is said after a kill. */
+  then?: 'resume' | 'undo'
+}
+
+const STEPS = [
+  'restore',
+  'compare',
+  'analyze',
+  'stop',
+  'look',
+  'jobs-aside',
+  'raise-ids',
+  'swap',
+  'clear-redis',
+  'start',
+  'feeds',
+]
+const BOUNDARIES: readonly Boundary[] = ['before', 'started', 'acted', 'after']
+
+/** Three times each, as what happens meanwhile differs. */
+function every(): Break[] {
+  const places = STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary })))
+  const once = places.flatMap(place => [
+    { ...place, by: 'kill' as const, then: 'resume' as const },
+    { ...place, by: 'kill' as const, then: 'undo' as const },
+    { ...place, by: 'failure' as const },
+  ])
+  return [...once, ...once, ...once]
+}
+
+/** Where most can go wrong: in the middle of the long step, and on both sides of the swap. */
+const SOME: readonly Break[] = [
+  { step: 'restore', boundary: 'acted', by: 'kill', then: 'resume' },
+  { step: 'swap', boundary: 'acted', by: 'kill', then: 'undo' },
+  { step: 'swap', boundary: 'acted', by: 'kill', then: 'resume' },
+  { step: 'clear-redis', boundary: 'acted', by: 'failure' },
+]
+
+describe('a restore that is broken off', { timeout: PATIENCE }, () => {
+  test.each(FULL ? every() : SOME)('$by at $step, $boundary, then $then', async ({ step, boundary, by, then }) => {
+    const ended = await story.breakAt('db:restore', options(), { step, boundary, ...(by === 'failure' ? { by } : {}) })
+    if (by === 'failure') {
+      // What is built after the instance serves again takes nothing back.
+      expect(ended).toMatchObject({ killed: false, exitCode: 4 })
+      return expectServing('live')
+    }
+    expect(ended).toMatchObject({ killed: true })
+    await state()
+    expect(await story.tool('db:backup'), 'nothing else is begun').toMatchObject({ exitCode: 3 })
+    const gone = await story.tool('resume', ...(then === 'undo' ? ['--undo'] : []))
+    expect(gone.exitCode, gone.stderr).toBe(0)
+    await expectServing(then === 'undo' ? 'live' : 'restored')
+  })
+
+  test.each(Array.from({ length: FULL ? 20 : 1 }, (_, at) => at))('killed inside of the long step (%s)', async () => {
+    const run = story.start(['db:restore', backup, '--confirm', stack.domain, '--drain', '1s'])
+    await run.until('Restore ')
+    await new Promise(resolve => setTimeout(resolve, Math.random() * 1_500))
+    run.signal('SIGKILL')
+    await run.ended
+    expect(await state()).toBe('live')
+    expect(await story.tool('resume', '--undo')).toMatchObject({ exitCode: 0 })
+    await expectServing('live')
+  })
+})
+
+describe('the secrets', { timeout: PATIENCE }, () => {
+  test('is refused with other secrets, by name and without a value', async () => {
+    const value = 'f'.repeat(128)
+    await stack.writeEnv({ SECRET_KEY_BASE: value })
+    const former = /^SECRET_KEY_BASE=(.*)$/m.exec(readFileSync(join(stack.projectDir, '.env.production'), 'utf8'))
+    await must('docker', ['compose', ...stack.composeFlags, 'up', '-d', '--wait', 'web'])
+    const refused = await story.tool('db:restore', backup, '--confirm', stack.domain)
+    expect(refused).toMatchObject({ exitCode: 3 })
+    expect(refused.stderr).toContain('SECRET_KEY_BASE is another')
+    expect(refused.stderr + refused.stdout).not.toContain(value)
+    expect(former?.[1]).toBe(value)
+  })
+})

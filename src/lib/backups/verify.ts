@@ -61,7 +61,11 @@ export function dumpOf({ path, manifest }: StoredBackup, unseal?: Unsealing): Du
 export async function feed({ path, unseal }: DumpSource, into: Pipeline, onProgress?: (bytes: number) => void) {
   const source: Readable = createReadStream(path, { highWaterMark: 256 * 1024 })
   if (onProgress) tell(source, onProgress)
-  const sent = unseal ? pipeline(source, unseal.stream(), into.run.stdin) : pipeline(source, into.run.stdin)
+  await fed(unseal ? pipeline(source, unseal.stream(), into.run.stdin) : pipeline(source, into.run.stdin), into)
+}
+
+/** Waits until all was sent into a pipeline and its programs have ended well; when one fails the others are ended. */
+export async function fed(sent: Promise<void>, into: Pipeline): Promise<void> {
   try {
     await Promise.all([sent.catch(ignoreBrokenPipe), into.ended])
     await sent.catch(ignoreBrokenPipe)

@@ -39,7 +39,7 @@ export function decodeStages(zstd: boolean, equipment: Equipment): Stage[] {
 }
 
 /** The app's own work comes first. */
-function niced(stage: Stage, { programs }: Equipment): Stage {
+export function niced(stage: Stage, { programs }: Equipment): Stage {
   return programs.has('nice') ? { ...stage, words: ['nice', '-n', '10', ...stage.words] } : stage
 }
 

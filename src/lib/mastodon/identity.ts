@@ -75,8 +75,12 @@ export function keptTables(version: MastodonVersion, selection: Selection = {}):
   const accounts = keptAccounts(version, groups, rows)
   return rows.map(row => ({
     ...{ table: row.table, group: row.group, why: row.why, where: conditionOf(row, accounts) },
-    ...{ set: row.set, references: row.references },
+    ...{ set: setOf(row, selection), references: row.references },
   }))
+}
+
+function setOf({ set, setWithoutFollows }: KeptRow, { withoutFollows }: Selection): KeptTable['set'] {
+  return withoutFollows && setWithoutFollows ? { ...set, ...setWithoutFollows } : set
 }
 
 function groupsOf({ drop = [], withoutFollows = false }: Selection): ReadonlySet<KeptGroup> {

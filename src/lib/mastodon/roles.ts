@@ -61,6 +61,21 @@ export function readRole(version: MastodonVersion, userId: string): Statement {
   return { sql: hasRoleTable(version) ? BY_ROLE : columnsFor(version), params: [userId] }
 }
 
+/**
+ * Counts the people who may do everything and can sign in: one row of {count}. users.approved came with 2.8.0.
+ */
+export function countAdministrators(version: MastodonVersion): Statement {
+  const approved = version.atLeast('2.8.0') ? ' AND u.approved' : ''
+  const [roles, may] = hasRoleTable(version)
+    ? [' JOIN user_roles r ON r.id = u.role_id', `(r.permissions & ${ADMINISTRATOR}) = ${ADMINISTRATOR}`]
+    : ['', 'u.admin']
+  return {
+    sql: `SELECT count(*) AS count FROM users u JOIN accounts a ON a.id = u.account_id${roles}
+WHERE a.domain IS NULL AND u.confirmed_at IS NOT NULL AND ${may}${approved}`,
+    params: [],
+  }
+}
+
 /** The columns of `users` in which a release keeps somebody's role, as a SELECT list. */
 export function roleColumns(version: MastodonVersion): string {
   if (hasRoleTable(version)) return 'role_id::text AS role_id'

@@ -36,6 +36,8 @@ export interface KeptRow extends VersionRange {
   of?: string
   /** Columns that change on the way, as SQL over the old row. */
   set?: Readonly<Record<string, string>>
+  /** More of them where the follows are left out. */
+  setWithoutFollows?: Readonly<Record<string, string>>
   references?: readonly SoftReference[]
 }
 
@@ -44,11 +46,19 @@ const relation = (table: string, since: string, more: Omit<KeptRow, 'table' | 's
   accounts: ['account_id', 'target_account_id'],
 })
 
+const noneIf = (condition: string, column: string) => `CASE WHEN ${condition} THEN 0 ELSE ${column} END`
+
+const unfollowed = (local: string) => ({
+  followers_count: noneIf(local, 'followers_count'),
+  following_count: noneIf(local, 'following_count'),
+})
+
 const IDENTITY: readonly KeptRow[] = [
   {
     ...{ table: 'accounts', group: 'identity', since: '1.3.0', before: '2.7.0' },
     why: 'id, name, URI and key pair, by which other servers know an account; the posts that it counts are gone',
-    set: { statuses_count: 'CASE WHEN domain IS NULL THEN 0 ELSE statuses_count END' },
+    set: { statuses_count: noneIf('domain IS NULL', 'statuses_count') },
+    setWithoutFollows: unfollowed('domain IS NULL'),
   },
   {
     ...{ table: 'accounts', group: 'identity', since: '2.7.0' },
@@ -61,7 +71,8 @@ const IDENTITY: readonly KeptRow[] = [
   {
     ...{ table: 'account_stats', group: 'identity', since: '2.7.0', of: 'account_id' },
     why: 'how many follow; the posts that it counts are gone',
-    set: { statuses_count: `CASE WHEN account_id IN (${LOCAL}) THEN 0 ELSE statuses_count END` },
+    set: { statuses_count: noneIf(`account_id IN (${LOCAL})`, 'statuses_count') },
+    setWithoutFollows: unfollowed(`account_id IN (${LOCAL})`),
   },
   {
     ...{ table: 'account_deletion_requests', group: 'identity', since: '3.3.0', of: 'account_id' },
@@ -235,7 +246,14 @@ const EMOJI: readonly KeptRow[] = [
 ]
 
 const TOKENS: readonly KeptRow[] = [
-  { table: 'oauth_applications', group: 'tokens', since: '1.3.0', why: 'apps and bots sign in with them' },
+  {
+    ...{ table: 'oauth_applications', group: 'identity', since: '1.3.0', where: 'superapp' },
+    why: 'the web interface itself: without it nobody could sign in',
+  },
+  {
+    ...{ table: 'oauth_applications', group: 'tokens', since: '1.3.0', where: 'superapp IS NOT TRUE' },
+    why: 'apps and bots sign in with them',
+  },
   {
     ...{ table: 'oauth_access_tokens', group: 'tokens', since: '1.3.0', where: 'revoked_at IS NULL' },
     why: 'without them every bot stops and everybody has to sign in again',

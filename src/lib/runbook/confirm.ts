@@ -18,6 +18,8 @@ export interface Said {
  * not match or the answer is no.
  */
 export async function agree(toolbox: Toolbox, consent: Consent, said: Said): Promise<void> {
+  const asked = !toolbox.dryRun && said.confirm === undefined
+  if (consent.kind === 'domain' && !asked) toolbox.output.info(consent.loses)
   if (toolbox.dryRun && said.confirm === undefined) return
   if (consent.kind === 'domain') return agreeByDomain(toolbox, consent.loses, said)
   if (consent.kind === 'none' || said.yes) return

@@ -66,7 +66,7 @@ async function refuseSecondSeed(toolbox: Toolbox): Promise<void> {
   })
 }
 
-function seedStep(repeatable: boolean): Step {
+export function seedStep(repeatable: boolean): Step {
   return {
     id: 'seed',
     title: 'Make the first rows of the database',

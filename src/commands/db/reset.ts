@@ -1,0 +1,79 @@
+import { Flags } from '@oclif/core'
+import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
+import { DROPPABLE_GROUPS } from '../../lib/mastodon/identity.js'
+import { noBaseline, type ResetOptions, type ResetResult, reset } from '../../lib/runbooks/db/reset.js'
+import { unservedLine } from '../../lib/runbooks/db/reset-plan.js'
+import { durationOf } from '../../lib/sizes.js'
+import { grouped, plural } from '../../lib/text.js'
+
+export default class Reset extends ChangeCommand<ResetResult> {
+  static override summary = 'Begin anew with an empty database that keeps the identity.'
+  static override description =
+    `Posts, media and notifications go. Every account keeps its id, name, URI and keys, so that other servers go on
+knowing it, and people keep their follows, settings, roles, blocks, apps and tokens. Secrets, VAPID keys and
+single-user mode are configuration, which is not touched.
+
+A backup is made and proven first. The empty database is made beside the live one; only then are web, streaming and
+Sidekiq stopped, what is kept is copied and compared, and the names of both databases are swapped in one transaction.
+The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --dry-run',
+    '<%= config.bin %> <%= command.id %> --confirm example.social',
+    '<%= config.bin %> <%= command.id %> --drop tokens,moderation --confirm example.social',
+  ]
+  static override flags = {
+    ...confirmFlag,
+    empty: Flags.boolean({ summary: 'Begin with an empty database: the default.', exclusive: ['to'] }),
+    to: Flags.string({
+      helpValue: 'BACKUP',
+      summary: 'Refused: db:restore goes back to the state of a backup.',
+    }),
+    drop: Flags.string({
+      helpValue: 'GROUP,…',
+      summary: `Do not keep these: ${DROPPABLE_GROUPS.join(', ')}.`,
+    }),
+    'without-follows': Flags.boolean({
+      summary: 'Do not keep who follows whom: followers on other servers silently stop receiving posts.',
+    }),
+    drain: Flags.string({
+      helpValue: 'TIME',
+      default: '60s',
+      summary: 'How long Sidekiq may work its queues off before it is stopped.',
+    }),
+    'keep-old': Flags.string({
+      helpValue: 'TIME',
+      summary: 'Let the replaced database be dropped after this time, like 7d, by the next daily or db:prune.',
+    }),
+  }
+
+  protected override async execute() {
+    const { flags } = await this.parse(Reset)
+    if (flags.to !== undefined) throw noBaseline()
+    const options: ResetOptions = {
+      drop: (flags.drop ?? '').split(',').filter(Boolean),
+      withoutFollows: flags['without-follows'],
+      drainSeconds: Math.round(durationOf('--drain', flags.drain) / 1000),
+    }
+    if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
+    return this.change(reset, options)
+  }
+
+  protected override achieved(result: ResetResult): string {
+    const { kept, lost, leftBehind, unserved, database, keptUntil, stoppedFor, backup, jobsAside: jobs } = result
+    const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
+    return [
+      'The instance begins anew, with the identity that it had.',
+      ...kept.filter(({ rows }) => rows > 0).map(({ what, rows }) => `  kept: ${what} (${plural(rows, 'row')})`),
+      ...lost.filter(({ rows }) => rows > 0).map(({ what, rows }) => `  gone: ${grouped(rows)} ${what}`),
+      ...(leftBehind === 0 ? [] : [`${plural(leftBehind, 'row')} stayed behind: what they point to is not kept.`]),
+      ...(unserved === null ? [] : [unservedLine(unserved)]),
+      ...(stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]),
+      ...(backup === null ? [] : [`The backup made before: ${backup}.`]),
+      `The replaced database is kept as ${database}, ${until}.`,
+      ...(jobs === null || jobs.total === 0
+        ? []
+        : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
+      'Files of media stay where they are. When the replaced database is gone: mstdn-ops daily --remove-orphans',
+    ].join('\n')
+  }
+}

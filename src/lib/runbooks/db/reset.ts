@@ -1,0 +1,166 @@
+import { RefusedError } from '../../errors.js'
+import { KEPT_GROUPS, type KeptGroup } from '../../mastodon/identity.js'
+import { seedsRepeatably } from '../../mastodon/releases.js'
+import { countAdministrators, hasRoleTable } from '../../mastodon/roles.js'
+import type { Runbook, Step } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import { analyzeStep } from '../replace/analyze.js'
+import { emptyStep } from '../replace/empty.js'
+import { compareCopiedStep, copiedRows, copyStep, noOwner, ownerStep } from '../replace/identity.js'
+import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
+import { namesOf } from '../replace/names.js'
+import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep } from '../replace/redis.js'
+import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
+import { refuseSecondDatabase } from '../replace/second-database.js'
+import { raiseStep, swapStep } from '../replace/swap.js'
+import { lookStep, startStep, stopStep } from '../replace/writers.js'
+import { type BackupOptions, backup } from './backup.js'
+import { keptRows, type Left, type LostCount, planOf, planText, type ResetPlan } from './reset-plan.js'
+import { seedStep } from './seed.js'
+
+export interface ResetOptions extends KeepOptions {
+  /** Groups of kept rows that are left out all the same. */
+  drop: string[]
+  withoutFollows: boolean
+  /** How long Sidekiq may work its queues off. */
+  drainSeconds: number
+}
+
+export interface ResetResult {
+  /** The backup that was made before. */
+  backup: string | null
+  kept: { group: KeptGroup; what: string; rows: number }[]
+  /** Rows that stayed behind, for what they point to is not kept. */
+  leftBehind: number
+  lost: LostCount[]
+  /** Whom it costs posts that the follows were left out; null where they were kept. */
+  unserved: ResetPlan['unserved']
+  /** The replaced database, and until when it is kept. */
+  database: string
+  keptUntil: string | null
+  /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
+  stoppedFor: number | null
+  /** Jobs of the replaced state that were not run, and the file that holds them. */
+  jobsAside: JobsAside | null
+}
+
+const SAFETY: BackupOptions = { with: [], label: 'before-reset' }
+
+/**
+ * Begins anew with an empty database, into which all is copied by which other servers and people know the instance.
+ * Made beside the live one, then swapped by name; the replaced one is kept.
+ */
+export const reset: Runbook<ResetOptions, ResetResult> = {
+  name: 'db:reset',
+  check: async (toolbox, options) => {
+    await refuseWithoutOwner(toolbox, options)
+    await refuseSecondDatabase(toolbox, await bytesOf(toolbox, options))
+    await backup.check?.(toolbox, SAFETY)
+  },
+  consent: async (toolbox, options) => ({ kind: 'domain', loses: planText(await planOf(toolbox, options)) }),
+  steps: async (_toolbox, options) => {
+    const kept = (toolbox: Toolbox) => keptRows(toolbox, options)
+    return [
+      safetyBackupStep(SAFETY),
+      countStep(options),
+      emptyStep(context => noteKeptUntil(context, options)),
+      stopStep(drain(options.drainSeconds)),
+      lookStep(),
+      copyStep(kept),
+      compareCopiedStep(kept),
+      ownerStep(),
+      analyzeStep(),
+      jobsAsideStep(),
+      raiseStep(namesOf),
+      swapStep(namesOf, context => keptUntil(context, options)),
+      clearRedisStep(),
+      firstRowsStep(),
+      startStep(),
+    ]
+  },
+  result: async (_toolbox, _options, noted) => {
+    const { lost, unserved } = JSON.parse(noted('plan') ?? '{}') as Partial<ResetPlan>
+    const copied = copiedRows(noted)
+    const stopped = noted('stopped-for')
+    return {
+      backup: safetyBackup(noted)?.name ?? null,
+      kept: groupsOf(copied),
+      leftBehind: copied.reduce((sum, { left }) => sum + left, 0),
+      lost: lost ?? [],
+      unserved: unserved ?? null,
+      database: noted('kept') ?? '',
+      keptUntil: noted('kept-until') || null,
+      stoppedFor: stopped === undefined ? null : Number(stopped),
+      jobsAside: jobsAside(noted),
+    }
+  },
+}
+
+function groupsOf(copied: ReturnType<typeof copiedRows>): ResetResult['kept'] {
+  return (Object.keys(KEPT_GROUPS) as KeptGroup[]).map(group => {
+    const rows = copied.filter(table => table.group === group).reduce((sum, table) => sum + table.rows, 0)
+    return { group, what: KEPT_GROUPS[group], rows }
+  })
+}
+
+/** A large table takes its time to be counted, so it is done while the instance serves. */
+function countStep(left: Left): Step {
+  return {
+    id: 'count',
+    title: 'Count what is kept and what is lost',
+    effect: 'read',
+    run: async ({ toolbox, note }) => note('plan', JSON.stringify(await planOf(toolbox, left))),
+  }
+}
+
+/**
+ * Mostly nothing is missing, for the first rows were copied. Where a release of before 4.0 lacks one its seed would
+ * make the web application twice. What it makes goes with the new database.
+ */
+function firstRowsStep(): Step {
+  const step = seedStep(true)
+  return {
+    ...step,
+    needed: async context => {
+      const { backend, app } = context.toolbox
+      if (backend.oneOff === undefined) return 'it cannot be done from here'
+      if (!seedsRepeatably(await app.version())) return 'they were copied'
+      return (await step.needed?.(context)) ?? true
+    },
+    undo: async () => undefined,
+  }
+}
+
+async function refuseWithoutOwner(toolbox: Toolbox, { drop }: ResetOptions): Promise<void> {
+  const version = await toolbox.app.version()
+  const needed = hasRoleTable(version) ? ['users', 'roles'] : ['users']
+  const dropped = needed.filter(group => drop.includes(group))
+  if (dropped.length > 0) {
+    throw noOwner(`Without ${dropped.join(' and ')} there is no administrator.`, 'Leave them out of --drop.')
+  }
+  const [found] = await (await toolbox.database()).query<{ count: number }>(countAdministrators(version).sql)
+  if (found?.count) return
+  const next = 'mstdn-ops accounts:make-admin NAME, and mstdn-ops accounts:confirm NAME --approve'
+  throw noOwner('There is no confirmed and approved administrator now.', next)
+}
+
+/** More than enough: the tables of which rows are kept, as large as they are now. */
+async function bytesOf(toolbox: Toolbox, left: Left): Promise<number> {
+  const tables = [...new Set((await keptRows(toolbox, left)).map(({ table }) => table))]
+  const [row] = await (await toolbox.database()).query<{ bytes: number }>(
+    'SELECT coalesce(sum(pg_total_relation_size(to_regclass(quote_ident(name)))), 0)::bigint AS bytes FROM unnest($1::text[]) AS t (name)',
+    [tables],
+  )
+  return row?.bytes ?? 0
+}
+
+/** A baseline has the present accounts under other ids, or not at all: both cannot be in one database. */
+export function noBaseline(): RefusedError {
+  return new RefusedError({
+    code: 'reset-to-backup',
+    message: 'A reset cannot begin with the content of a backup.',
+    cause:
+      'Posts in it may belong to accounts that have other ids and keys now, and what was deleted since would come back.',
+    next: 'mstdn-ops db:restore BACKUP (goes back to the whole state), or mstdn-ops db:reset --empty',
+  })
+}

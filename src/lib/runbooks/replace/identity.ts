@@ -1,0 +1,158 @@
+import { openOther } from '../../backups/restore-into.js'
+import { RefusedError } from '../../errors.js'
+import { type KeptTable, NEVER_IN_FRESH } from '../../mastodon/identity.js'
+import { BOOKKEEPING } from '../../mastodon/lost.js'
+import { countAdministrators } from '../../mastodon/roles.js'
+import { lacks } from '../../open-toolbox.js'
+import type { Database } from '../../postgres/access.js'
+import { type CopiedTable, copyTables, plannedCopies, type TableCopy } from '../../postgres/copy-rows.js'
+import { fillViews } from '../../postgres/copy-schema.js'
+import { quoteIdent } from '../../postgres/quote.js'
+import type { Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import { namesOf } from './names.js'
+
+/** Tells which rows a run keeps. */
+export type Kept = (toolbox: Toolbox) => Promise<readonly KeptTable[]>
+
+/** Rows of one table that were copied, of a run's notes. */
+export interface CopiedRows extends Pick<CopiedTable, 'table' | 'rows' | 'left'> {
+  /** Undefined for what Rails has written down about the schema. */
+  group: KeptTable['group'] | undefined
+}
+
+/** Of these every row that is kept must arrive: they are what other servers know. */
+const WHOLE = ['accounts', 'keypairs']
+
+const NOTE = 'copied'
+
+/** Copies what is kept. While nobody writes, so that what is copied is what was there last. */
+export function copyStep(kept: Kept): Step {
+  return {
+    id: 'copy',
+    title: 'Copy what is kept into the new database',
+    effect: 'write',
+    run: async context => {
+      const copies = await copiesOf(context.toolbox, kept)
+      if (context.dryRun) return plan(context, copies)
+      await inBoth(context, 'copy', async (from, to) => {
+        const copied = await copyTables(from, to, copies, {
+          mustBeEmpty: NEVER_IN_FRESH,
+          onProgress: (table, rows) => context.progress(`${table}: ${rows} rows`),
+        })
+        await fillViews(to)
+        await context.note(NOTE, JSON.stringify(copied.map((table, at) => ({ ...table, group: groupOf(copies[at]) }))))
+      })
+    },
+    // It goes with the new database.
+    undo: async () => undefined,
+  }
+}
+
+/** Compares both databases once more, by counting. */
+export function compareCopiedStep(kept: Kept): Step {
+  return {
+    id: 'compare',
+    title: 'Compare how many rows of each kept table both databases have',
+    effect: 'read',
+    run: async context => {
+      if (context.dryRun) return
+      const copies = await copiesOf(context.toolbox, kept)
+      const copied = copiedRows(context.noted)
+      const problem = await inBoth(context, 'compare', (from, to) => difference(from, to, copies, copied))
+      if (problem === undefined) return
+      throw new RefusedError({
+        code: 'copied-otherwise',
+        message: 'What was copied is not what is to be kept.',
+        cause: problem,
+      })
+    },
+  }
+}
+
+/** An instance that nobody could administer is not put in the place of one that somebody can. */
+export function ownerStep(): Step {
+  return {
+    id: 'owner',
+    title: 'Look whether somebody can administer the new database',
+    effect: 'read',
+    run: async context => {
+      if (context.dryRun) return
+      const version = await context.toolbox.app.version()
+      const found = await inBoth(context, 'look', (_from, to) =>
+        to.query<{ count: number }>(countAdministrators(version).sql),
+      )
+      if (!found[0]?.count) throw noOwner('No confirmed and approved administrator was copied.')
+    },
+  }
+}
+
+export function noOwner(cause: string, next?: string): RefusedError {
+  const parts = { code: 'no-owner', message: 'Afterwards nobody could administer the instance.', cause }
+  return new RefusedError(next === undefined ? parts : { ...parts, next })
+}
+
+/** Returns what was copied, of a run's notes. */
+export function copiedRows(noted: StepContext['noted']): CopiedRows[] {
+  return JSON.parse(noted(NOTE) ?? '[]') as CopiedRows[]
+}
+
+async function copiesOf(toolbox: Toolbox, kept: Kept): Promise<readonly (TableCopy | KeptTable)[]> {
+  return [...BOOKKEEPING.map(table => ({ table })), ...(await kept(toolbox))]
+}
+
+function groupOf(copy: TableCopy | KeptTable | undefined): KeptTable['group'] | undefined {
+  return copy !== undefined && 'group' in copy ? copy.group : undefined
+}
+
+async function plan(context: StepContext, copies: readonly TableCopy[]): Promise<void> {
+  const { toolbox } = context
+  const connector = toolbox.backend.postgres
+  if (connector === undefined) throw lacks(toolbox.backend, 'postgres', 'PostgreSQL')
+  const { live, fresh } = await namesOf(context)
+  for (const line of plannedCopies({ name: live }, { name: fresh }, copies)) {
+    toolbox.ledger.record({ kind: 'sql', exact: line, byHand: connector.byHand(fresh, line) })
+  }
+}
+
+async function difference(
+  from: Database,
+  to: Database,
+  copies: readonly TableCopy[],
+  copied: readonly CopiedRows[],
+): Promise<string | undefined> {
+  const arrived = new Map<string, number>()
+  for (const [at, { table, where }] of copies.entries()) {
+    const { rows, left } = copied[at] ?? { rows: 0, left: 0 }
+    const there = await count(from, table, where)
+    if (there !== rows + left) return `${table} has ${there} rows to keep, and ${rows + left} were read.`
+    if (left > 0 && WHOLE.includes(table)) return `${left} rows of ${table} could not be copied.`
+    arrived.set(table, (arrived.get(table) ?? 0) + rows)
+  }
+  for (const [table, rows] of arrived) {
+    const found = await count(to, table)
+    if (found !== rows) return `${table} has ${found} rows in the new database, and ${rows} were copied.`
+  }
+  return undefined
+}
+
+async function count(database: Database, table: string, where = 'true'): Promise<number> {
+  const sql = `SELECT count(*) AS rows FROM ${quoteIdent(table)} WHERE ${where}`
+  const [row] = await database.snapshot(() => database.query<{ rows: number }>(sql))
+  return row?.rows ?? 0
+}
+
+async function inBoth<T>(
+  context: StepContext,
+  purpose: string,
+  work: (from: Database, to: Database) => Promise<T>,
+): Promise<T> {
+  const { live, fresh } = await namesOf(context)
+  const from = await openOther(context.toolbox, live, purpose)
+  try {
+    const to = await openOther(context.toolbox, fresh, purpose)
+    return await work(from, to).finally(() => to.close())
+  } finally {
+    await from.close()
+  }
+}

@@ -1,3 +1,4 @@
+import { RefusedError } from '../../errors.js'
 import {
   automaticWork,
   dailyExtras,
@@ -6,10 +7,12 @@ import {
   SETTING_STATEMENT,
   supports,
 } from '../../mastodon/catalogue.js'
+import { keptDatabases } from '../../postgres/kept.js'
 import type { Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { operationStep, saidKey } from '../content/app-operation.js'
 import { areMediaOutOfReach } from '../content/lost-files.js'
+import { liveName } from '../replace/names.js'
 
 export interface DailyOptions {
   /** Cached media older than so many days are removed; Mastodon's own 7 where it is left out. */
@@ -49,6 +52,7 @@ export const daily: Runbook<DailyOptions, DailyResult> = {
   name: 'daily',
   check: async (toolbox, options) => {
     toolbox.app.oneOff()
+    if (options.removeOrphans) await refuseOrphans(toolbox)
     for (const { operation, params } of await wantedHere(toolbox, options)) {
       await toolbox.app.command(operation, params as ParamsOf<typeof operation>)
     }
@@ -66,6 +70,19 @@ export const daily: Runbook<DailyOptions, DailyResult> = {
     })
     return { version: String(await toolbox.app.version()), done, automatic: await automaticHere(toolbox) }
   },
+}
+
+/** To the live database the files of the replaced one are orphans: they would be missing after a rollback. */
+async function refuseOrphans(toolbox: Toolbox): Promise<void> {
+  if (toolbox.backend.postgres === undefined) return
+  const [kept] = await keptDatabases(await toolbox.database(), await liveName(toolbox))
+  if (kept === undefined) return
+  throw new RefusedError({
+    code: 'orphans-held-back',
+    message: 'Files that no row refers to are not removed while a replaced database is kept.',
+    cause: `${kept.name} refers to some of them, and would lack them after a rollback.`,
+    next: 'mstdn-ops db:discard (drops it), then run the command again',
+  })
 }
 
 function dailyStep(): Step {

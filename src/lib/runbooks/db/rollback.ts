@@ -1,6 +1,8 @@
 import { keptName } from '../../postgres/kept.js'
 import type { Runbook } from '../../runbook/step.js'
+import { feedsStep } from '../replace/feeds.js'
 import { liveName, type Names } from '../replace/names.js'
+import { clearRedisStep } from '../replace/redis.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 
@@ -32,7 +34,15 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
       fresh: database,
       kept: keptName(runId),
     })
-    return [stopStep(async () => undefined), lookStep(), raiseStep(names), swapStep(names, () => null), startStep()]
+    return [
+      stopStep(async () => undefined),
+      lookStep(),
+      raiseStep(names),
+      swapStep(names, () => null),
+      clearRedisStep(),
+      startStep(),
+      feedsStep(),
+    ]
   },
   result: async (_toolbox, { of }, noted) => {
     const stopped = noted('stopped-for')

@@ -12,7 +12,8 @@ export default class Backup extends ChangeCommand<BackupResult> {
   static override description =
     `The database is dumped from one snapshot and decoded whole on the way; each table's rows are counted by the server
 and in the dump, and both must agree. Then the files are read back from the disk. Only a backup that passed all of it
-gets its name. Media, Redis and the secrets come with it when asked for.`
+gets its name. Where PostgreSQL's programs are missing here or too old, the platform's own backup is downloaded and
+decoded. Media, Redis and the secrets come with it when asked for.`
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --with media,secrets --label before-the-move',
@@ -47,8 +48,9 @@ gets its name. Media, Redis and the secrets come with it when asked for.`
   protected override achieved({ name, path, bytes, rows, encrypted, leftOut, took }: BackupResult): string {
     if (name === null) return 'No backup was due.'
     const seconds = Object.values(took).reduce((sum, ms) => sum + ms, 0) / 1000
+    const counted = rows === null ? [] : [plural(rows, 'row')]
     const lines = [
-      `Backup ${name}: ${humanBytes(bytes)}, ${plural(rows, 'row')}, in ${seconds.toFixed(1)} s.`,
+      `Backup ${name}: ${[humanBytes(bytes), ...counted].join(', ')}, in ${seconds.toFixed(1)} s.`,
       `It is in ${path}.`,
     ]
     return [...lines, ...leftOut, encrypted ? 'It is encrypted.' : CLEAR].join('\n')

@@ -15,10 +15,10 @@ import { type Equipment, equipmentOf, openPipeline, type Pipeline } from '../pos
 import type { Shape } from '../postgres/shape.js'
 import { withSnapshot } from '../postgres/snapshot.js'
 import type { Toolbox } from '../toolbox.js'
-import type { BackupFile, DatabaseTraits, TableCount } from './manifest.js'
+import type { BackupFile, DatabaseTraits, Manifest, TableCount } from './manifest.js'
 import { type Sealing, type Written, writeStream } from './sink.js'
 
-/** The database in a backup, and what was seen of it in the snapshot that the dump read. */
+/** The database in a backup, and what was seen of it: in the snapshot that the dump read, where there was one. */
 export interface DumpedDatabase {
   file: BackupFile
   traits: DatabaseTraits
@@ -27,6 +27,8 @@ export interface DumpedDatabase {
   shape: Shape
   versions: string[]
   tables: TableCount[]
+  /** By what the rows were counted. */
+  by: Manifest['counts']['by']
 }
 
 export interface DumpOptions {
@@ -66,7 +68,8 @@ export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Prom
       compareCounts(tables, decoded)
       const { traits, shape, versions } = snapshot
       const serverVersion = await database.serverVersionNum()
-      return { file, traits, serverVersion, dumpedBy: equipment.version, shape, versions, tables }
+      const by = 'snapshot and decode'
+      return { file, traits, serverVersion, dumpedBy: equipment.version, shape, versions, tables, by }
     })
   } finally {
     await database.close()
@@ -100,7 +103,7 @@ async function dumpInto(tools: PostgresTools, equipment: Equipment, snapshot: st
   return { file: fileOf(name, sum, compression === 'zstd' ? 'zstd' : 'inside', seal), decoded: await decode.tables() }
 }
 
-function fileOf(name: string, sum: Written, compression: BackupFile['compression'], seal: Sealing | undefined) {
+export function fileOf(name: string, sum: Written, compression: BackupFile['compression'], seal: Sealing | undefined) {
   return { name, part: 'database', ...sum, encrypted: seal !== undefined, compression } satisfies BackupFile
 }
 
@@ -186,7 +189,7 @@ function refusePooler(database: Database): void {
 }
 
 /** `10.4` is major 10, `9.6.1` is 9.6. */
-function majorOf(version: number): number {
+export function majorOf(version: number): number {
   return version >= 100_000 ? Math.floor(version / 10_000) : Math.floor(version / 100) / 100
 }
 

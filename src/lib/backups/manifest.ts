@@ -61,8 +61,8 @@ export interface Manifest {
   mastodon: string
   schema: { newest: string; versions: string[] }
   postgres: { version: number; dumpedBy: number; database: DatabaseTraits }
-  /** Rows of every table, and by what they were counted. */
-  counts: { by: 'snapshot and decode' | 'decode'; tables: TableCount[] }
+  /** Rows of every table, and by what they were counted: `nothing` where no program was there to decode the dump. */
+  counts: { by: 'snapshot and decode' | 'decode' | 'nothing'; tables: TableCount[] }
   /** A short hash of the definition of every table, index, constraint and other object, by its name. */
   shape: Record<string, string>
   files: BackupFile[]
@@ -84,6 +84,11 @@ export interface Manifest {
   verified: { checksums: true; decoded: boolean }
   /** The lines that restore it by hand with plain tools. */
   byHand: string[]
+}
+
+/** Returns the rows of every table; undefined where nobody has counted them. */
+export function countedTables({ counts }: Pick<Manifest, 'counts'>): readonly TableCount[] | undefined {
+  return counts.by === 'nothing' ? undefined : counts.tables
 }
 
 /** Returns the manifest as its file holds it, with a checksum over all the rest. */

@@ -1,8 +1,11 @@
+import { text } from 'node:stream/consumers'
+import type { PostgresConnector, PostgresTools } from '../backends/backend.js'
 import { lacks } from '../open-toolbox.js'
 import { type Database, openDatabase } from '../postgres/access.js'
 import { openPipeline, type Stage } from '../postgres/pipeline.js'
 import { type Shape, shapeDifferences, shapeOf } from '../postgres/shape.js'
 import { countRows } from '../postgres/snapshot.js'
+import { listStages, restorableIds, restoreStage } from '../postgres/toc.js'
 import type { Toolbox } from '../toolbox.js'
 import { dumpTools } from './database.js'
 import type { TableCount } from './manifest.js'
@@ -16,37 +19,102 @@ export async function restoreInto(
   onProgress?: (bytes: number) => void,
 ): Promise<void> {
   const { tools } = await dumpTools(toolbox)
-  const stages: Stage[] = [
-    ...(source.zstd ? [{ name: 'zstd', words: ['zstd', '-dc', '-q'] }] : []),
-    {
-      name: 'pg_restore',
-      words: ['pg_restore', '--no-owner', '--no-acl', '--exit-on-error', '--no-password', '-d', database],
-    },
-  ]
+  await pour(tools, source, { database, stage: restoreStage(['-d', database], undefined), onProgress })
+}
+
+/**
+ * Restores a dump into a database whose owner may make no other, and leaves out what only a superuser could restore. What
+ * a killed restore of the same dump left there is dropped first.
+ *
+ * @throws RefusedError at the first error.
+ */
+export async function restoreThrough(
+  toolbox: Toolbox,
+  connector: PostgresConnector,
+  source: DumpSource,
+  onProgress?: (bytes: number) => void,
+): Promise<void> {
+  if (connector.tools === undefined) throw lacks(toolbox.backend, 'postgres', 'pg_restore')
+  const tools = await connector.tools()
+  const { database } = await connector.target()
+  const { extensions, isEmpty } = await stateThere(toolbox, connector)
+  const ids = restorableIds(await contentsOf(tools, source), extensions)
+  const clean = isEmpty ? [] : ['--clean', '--if-exists']
+  await pour(tools, source, { database, stage: restoreStage([...clean, '-d', database], ids), onProgress })
+}
+
+interface Pouring {
+  database: string
+  stage: Stage
+  onProgress: ((bytes: number) => void) | undefined
+}
+
+async function pour(tools: PostgresTools, source: DumpSource, { database, stage, onProgress }: Pouring): Promise<void> {
+  const stages = [...(source.zstd ? [{ name: 'zstd', words: ['zstd', '-dc', '-q'] }] : []), stage]
   const pipeline = await openPipeline(tools, stages, { what: 'pg_restore', effect: 'write', fed: true, database })
   await feed(source, pipeline, onProgress)
 }
 
-/** Returns in words what a restored database lacks or has differently; nothing where it is the same. */
-export async function differencesIn(
-  toolbox: Toolbox,
-  name: string,
-  expected: { tables: readonly TableCount[]; shape?: Shape },
-): Promise<string[]> {
-  const database = await openOther(toolbox, name, 'compare')
+async function contentsOf(tools: PostgresTools, source: DumpSource): Promise<string> {
+  const pipeline = await openPipeline(tools, listStages(source.zstd), { what: 'pg_restore', effect: 'read', fed: true })
+  const printed = text(pipeline.run.stdout)
+  await feed(source, pipeline)
+  return printed
+}
+
+async function stateThere(toolbox: Toolbox, connector: PostgresConnector) {
+  const database = await openThrough(toolbox, connector, 'look')
   try {
-    return await database.snapshot(async () => {
-      const count = differingCount(expected.tables, await countRows(database))
-      const shape = expected.shape ? shapeDifferences(expected.shape, await shapeOf(database)) : []
-      return [...(count === undefined ? [] : [count]), ...shape]
-    })
+    const extensions = await database.query<{ name: string }>('SELECT extname::text AS name FROM pg_extension')
+    return { extensions: extensions.map(({ name }) => name), isEmpty: await holdsNothing(database) }
   } finally {
     await database.close()
   }
+}
+
+/** Whether there is no table, view or sequence in the database, besides what belongs to extensions. */
+export async function holdsNothing(database: Database): Promise<boolean> {
+  const [found] = await database.query<{ some: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d
+         WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')) AS some`,
+  )
+  return found?.some === false
+}
+
+/** What a restored database must be. */
+export interface Expected {
+  /** Undefined where nobody has counted them. */
+  tables: readonly TableCount[] | undefined
+  shape?: Shape
+}
+
+/** Returns in words what a restored database lacks or has differently; nothing where it is the same. */
+export async function differencesIn(toolbox: Toolbox, name: string, expected: Expected): Promise<string[]> {
+  const database = await openOther(toolbox, name, 'compare')
+  return differencesOf(database, expected).finally(() => database.close())
+}
+
+/** Returns the same of the database that the session is in. */
+export function differencesOf(database: Database, expected: Expected): Promise<string[]> {
+  return database.snapshot(async () => {
+    const count = differingCount(expected.tables, await countRows(database))
+    const shape = expected.shape ? shapeDifferences(expected.shape, await shapeOf(database)) : []
+    return [...(count === undefined ? [] : [count]), ...shape]
+  })
 }
 
 /** Opens a session in another database of the instance's server. */
 export function openOther({ backend, ledger, dryRun }: Toolbox, database: string, purpose: string): Promise<Database> {
   if (backend.postgres === undefined) throw lacks(backend, 'postgres', 'PostgreSQL')
   return openDatabase(backend.postgres, { ledger, dryRun, database, purpose })
+}
+
+/** Opens a session by a connector that is not the instance's own. */
+export function openThrough(
+  { ledger, dryRun }: Pick<Toolbox, 'ledger' | 'dryRun'>,
+  connector: PostgresConnector,
+  purpose: string,
+): Promise<Database> {
+  return openDatabase(connector, { ledger, dryRun, purpose })
 }

@@ -38,6 +38,14 @@ async function openMaintenance({ backend, ledger, dryRun }: Toolbox, purpose: st
   return open('postgres').catch(() => open('template1'))
 }
 
+/** Whether this user may make a second database: asked on the connection, for where it runs tells nothing. */
+export async function mayCreateDatabases(database: Database): Promise<boolean> {
+  const [role] = await database.query<{ may: boolean }>(
+    'SELECT rolsuper OR rolcreatedb AS may FROM pg_roles WHERE rolname = current_user',
+  )
+  return role?.may === true
+}
+
 /** Drops the databases that killed drills left. The lock tells that no drill is under way. */
 export async function dropDrills(maintenance: Database): Promise<string[]> {
   const rows = await maintenance.query<{ name: string }>(

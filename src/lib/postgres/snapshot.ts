@@ -25,12 +25,22 @@ export function withSnapshot<T>(database: Database, work: (snapshot: ExportedSna
     const [row] = await database.query<{ id: string }>('SELECT pg_export_snapshot() AS id')
     return work({
       id: row?.id ?? '',
-      traits: await traitsOf(database),
-      shape: await shapeOf(database),
-      versions: await schemaVersions(database),
+      ...(await description(database)),
       counts: onProgress => countRows(database, onProgress),
     })
   })
+}
+
+/** What a manifest tells of a database. */
+export type Description = Pick<ExportedSnapshot, 'traits' | 'shape' | 'versions'>
+
+/** Returns what the database is now, seen at one moment where this is asked inside of a snapshot. */
+export async function description(database: Database): Promise<Description> {
+  return {
+    traits: await traitsOf(database),
+    shape: await shapeOf(database),
+    versions: await schemaVersions(database),
+  }
 }
 
 /** The ids of the migrations that the database has had, ascending; none where it has no such table. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { dumpDatabase, dumpTools } from '../../backups/database.js'
+import { captureDatabase, capturesInstead } from '../../backups/capture.js'
+import { dumpDatabase } from '../../backups/database.js'
 import { encryptTo } from '../../backups/encryption.js'
 import type { FilePart, Manifest } from '../../backups/manifest.js'
 import { type Draft, manifestOf } from '../../backups/manifest-of.js'
@@ -8,7 +9,7 @@ import { refuseNoRoom } from '../../backups/room.js'
 import { readSum } from '../../backups/sink.js'
 import { type BackupStore, isProven, storeOf } from '../../backups/store.js'
 import { NotUndoneError, RefusedError } from '../../errors.js'
-import { dropDrills, withMaintenance } from '../../postgres/scratch.js'
+import { dropDrills, mayCreateDatabases, withMaintenance } from '../../postgres/scratch.js'
 import { newRunId } from '../../runbook/journal.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -29,7 +30,8 @@ export interface BackupResult {
   name: string | null
   path: string | null
   bytes: number
-  rows: number
+  /** Null where nothing was there to count them with. */
+  rows: number | null
   encrypted: boolean
   parts: FilePart[]
   /** What was asked for and is not in it, each as a sentence. */
@@ -40,6 +42,9 @@ export interface BackupResult {
 
 /** Under this key the result of a backup is noted. */
 export const BACKUP_NOTE = 'backup'
+
+const UNDECODED =
+  'Not decoded: there is no pg_restore here that could read it. It is proven by mstdn-ops db:verify where there is one.'
 
 const NOT_DUE: BackupResult = {
   name: null,
@@ -61,7 +66,7 @@ export const backup: Runbook<BackupOptions, BackupResult> = {
   disposable: true,
   check: async (toolbox, options) => {
     if (!(await isDue(toolbox, options))) return
-    await dumpTools(toolbox)
+    await capturesInstead(toolbox)
     if (toolbox.instance.backups.recipient !== undefined) await encryptTo(toolbox.instance.backups.recipient)
     const [size] = await (await toolbox.database()).query<{ bytes: number }>(
       'SELECT pg_database_size(current_database()) AS bytes',
@@ -134,6 +139,7 @@ function prepareStep(draft: Draft): Step {
 }
 
 async function clearDrills(toolbox: Toolbox): Promise<void> {
+  if (!(await mayCreateDatabases(await toolbox.database()))) return
   const dropped = await withMaintenance(toolbox, 'backup', dropDrills)
   for (const name of dropped) toolbox.output.info(`Dropped ${name}, which a killed drill had left.`)
 }
@@ -158,7 +164,9 @@ function databaseStep(draft: Draft, { bytesPerSecond }: BackupOptions): Step {
       if (dryRun) return
       const seal = draft.recipient === null ? {} : { seal: await encryptTo(draft.recipient) }
       const rate = bytesPerSecond === undefined ? {} : { bytesPerSecond }
-      draft.database = await dumpDatabase(toolbox, { dir: draft.partial, onProgress: progress, ...seal, ...rate })
+      const options = { dir: draft.partial, onProgress: progress, ...seal, ...rate }
+      const captures = await capturesInstead(toolbox)
+      draft.database = await (captures ? captureDatabase(toolbox, captures, options) : dumpDatabase(toolbox, options))
       draft.files.push(draft.database.file)
     },
   }
@@ -219,10 +227,10 @@ function resultOf(path: string, manifest: Manifest, options: BackupOptions): Bac
     name,
     path,
     bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-    rows: counts.tables.reduce((sum, table) => sum + table.rows, 0),
+    rows: counts.by === 'nothing' ? null : counts.tables.reduce((sum, table) => sum + table.rows, 0),
     encrypted: recipient !== null,
     parts: [...new Set(files.map(file => file.part))],
-    leftOut: leftOut(manifest, options),
+    leftOut: [...(counts.by === 'nothing' ? [UNDECODED] : []), ...leftOut(manifest, options)],
     took,
   }
 }

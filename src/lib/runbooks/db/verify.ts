@@ -1,12 +1,20 @@
 import { resolve } from 'node:path'
 import { dumpTools } from '../../backups/database.js'
 import { decryptWith } from '../../backups/encryption.js'
+import { countedTables } from '../../backups/manifest.js'
 import { differencesIn, restoreInto } from '../../backups/restore-into.js'
 import { type CheckRecord, isBackup, noteCheck, openBackup, type StoredBackup, storeOf } from '../../backups/store.js'
 import { contentProblem, decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
 import { RefusedError } from '../../errors.js'
 import { refuseWithoutRoom } from '../../postgres/room.js'
-import { createLike, drillName, dropDatabase, dropDrills, withMaintenance } from '../../postgres/scratch.js'
+import {
+  createLike,
+  drillName,
+  dropDatabase,
+  dropDrills,
+  mayCreateDatabases,
+  withMaintenance,
+} from '../../postgres/scratch.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 
@@ -105,7 +113,7 @@ function decodeStep(backup: StoredBackup, options: VerifyOptions): Step {
     const { tools, equipment } = await dumpTools(toolbox)
     try {
       const found = await decode(tools, equipment, dumpOf(backup, await unsealing(options)))
-      return differingCount(backup.manifest.counts.tables, found)
+      return differingCount(countedTables(backup.manifest), found)
     } catch (error) {
       return contentProblem(error)
     }
@@ -147,13 +155,15 @@ async function drilled(
   } catch (error) {
     return contentProblem(error)
   }
-  const { counts, shape } = backup.manifest
-  const [first, ...others] = await differencesIn(toolbox, name, { tables: counts.tables, shape })
+  const { manifest } = backup
+  const expected = { tables: countedTables(manifest), shape: manifest.shape }
+  const [first, ...others] = await differencesIn(toolbox, name, expected)
   return first === undefined || others.length === 0 ? first : `${first} And ${others.length} more.`
 }
 
 /** A migration under way would be slowed down, and Rails' lock on it is held in the database itself. */
 async function refuseDrill(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
+  if (!(await mayCreateDatabases(await toolbox.database()))) throw noDrill()
   await refuseWithoutRoom(toolbox, manifest.postgres.database.bytes)
   const [row] = await (await toolbox.database()).query<{ locks: number }>(
     `SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
@@ -165,5 +175,14 @@ async function refuseDrill(toolbox: Toolbox, { manifest }: StoredBackup): Promis
     message: 'A migration seems to be under way: no drill beside it.',
     cause: 'Somebody holds an advisory lock in the database, as Rails does while it migrates.',
     next: 'Wait until it has ended, then run the command again.',
+  })
+}
+
+function noDrill(): RefusedError {
+  return new RefusedError({
+    code: 'no-second-database',
+    message: 'No second database can be made here for a drill.',
+    cause: 'The user of the app may not create databases.',
+    next: 'Verify without --drill (every row is decoded), or copy the backup to a server of your own and drill there.',
   })
 }

@@ -59,7 +59,7 @@ export async function copyTables(
   await mustBeFresh(from, to, options.mustBeEmpty)
   const shapes = await readTables(from, to, copies)
   const present = copies.filter(({ table }) => shapes.has(table))
-  for (const statement of clearing(present)) await to.write(statement)
+  await clear(to, [...new Set(present.map(({ table }) => table))])
   for (const copy of present) await to.write('SELECT', [], { recordAs: asCopy(from, to, copy) })
   if (to.dryRun) return present.map(copy => nothingOf(copy, shapes))
   return from.snapshot(async () => {
@@ -84,15 +84,12 @@ async function mustBeFresh(from: Database, to: Database, table: string): Promise
   })
 }
 
-/** The last first, for those point to the earlier ones. */
-function clearing(copies: readonly TableCopy[]): string[] {
-  const tables = [...new Set(copies.map(({ table }) => table))]
-  return tables.toReversed().map(table => `DELETE FROM ${quoteIdent(table)}`)
-}
-
-/** Returns what a copy of tables that are there enters into the ledger, while there is no database yet to copy into. */
-export function plannedCopies(from: Named, to: Named, copies: readonly TableCopy[]): string[] {
-  return [...clearing(copies), ...copies.map(copy => asCopy(from, to, copy))]
+/** The last first, for those point to the earlier ones; without a word where there is nothing. */
+async function clear(to: Database, tables: readonly string[]): Promise<void> {
+  for (const table of tables.toReversed()) {
+    const [row] = await to.query<{ filled: boolean }>(`SELECT EXISTS (SELECT FROM ${quoteIdent(table)}) AS filled`)
+    if (row?.filled) await to.write(`DELETE FROM ${quoteIdent(table)}`)
+  }
 }
 
 function nothingOf({ table }: TableCopy, shapes: Shapes): CopiedTable {
@@ -132,8 +129,8 @@ async function writeBatch(to: Database, table: string, sql: string, batch: reado
   }
 }
 
-/** The line for the ledger: what it takes by hand. */
-function asCopy(from: Named, to: Named, { table, where }: TableCopy): string {
+/** Returns the line for the ledger: what it takes by hand. */
+export function asCopy(from: Named, to: Named, { table, where }: TableCopy): string {
   const rows = `SELECT * FROM ${table}${where === undefined ? '' : ` WHERE ${where.replaceAll(/\s+/g, ' ')}`}`
   return `COPY ${table} FROM STDIN /* in ${to.name}: what COPY (${rows}) TO STDOUT gives in ${from.name} */`
 }

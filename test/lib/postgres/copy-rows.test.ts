@@ -209,11 +209,13 @@ describe('the ledger and the refusals', () => {
       SECRET,
       "INSERT INTO keys (private_key) SELECT 'canary-' || n FROM generate_series(1, 400) n",
     )
-    await pair.copy([{ table: 'keys', where: 'id >\n 0' }, { table: 'no_such_table' }])
+    const keys = { table: 'keys', where: 'id >\n 0' }
+    await pair.copy([keys, { table: 'no_such_table' }])
     expect(pair.ledger.entries.map(({ exact }) => exact)).toEqual([
-      'DELETE FROM "keys"',
       `COPY keys FROM STDIN /* in ${pair.to.name}: what COPY (SELECT * FROM keys WHERE id > 0) TO STDOUT gives in ${pair.from.name} */`,
     ])
+    await pair.copy([keys])
+    expect(pair.ledger.entries.map(({ exact }) => exact)).toContain('DELETE FROM "keys"')
     expect(JSON.stringify(pair.ledger.entries)).not.toContain('canary-')
     await pair.close()
   })

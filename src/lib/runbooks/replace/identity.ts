@@ -5,7 +5,7 @@ import { BOOKKEEPING } from '../../mastodon/lost.js'
 import { countAdministrators } from '../../mastodon/roles.js'
 import { lacks } from '../../open-toolbox.js'
 import type { Database } from '../../postgres/access.js'
-import { type CopiedTable, copyTables, plannedCopies, type TableCopy } from '../../postgres/copy-rows.js'
+import { asCopy, type CopiedTable, copyTables, type TableCopy } from '../../postgres/copy-rows.js'
 import { fillViews } from '../../postgres/copy-schema.js'
 import { quoteIdent } from '../../postgres/quote.js'
 import type { Step, StepContext } from '../../runbook/step.js'
@@ -110,7 +110,8 @@ async function plan(context: StepContext, copies: readonly TableCopy[]): Promise
   const connector = toolbox.backend.postgres
   if (connector === undefined) throw lacks(toolbox.backend, 'postgres', 'PostgreSQL')
   const { live, fresh } = await namesOf(context)
-  for (const line of plannedCopies({ name: live }, { name: fresh }, copies)) {
+  for (const copy of copies) {
+    const line = asCopy({ name: live }, { name: fresh }, copy)
     toolbox.ledger.record({ kind: 'sql', exact: line, byHand: connector.byHand(fresh, line) })
   }
 }

@@ -22,9 +22,18 @@ export interface RaisedSequence {
  * @param from the database whose ids were given out before
  */
 export async function raiseSequences(from: Database, to: Database): Promise<RaisedSequence[]> {
-  const [old, fresh] = [await headsOf(from), await headsOf(to)]
-  const raised = [...fresh].map(([sequence, head]) => {
-    const used = greatest(head.used, old.get(sequence)?.used ?? 0n)
+  return raiseAbove(await idsGivenOut(from), to)
+}
+
+/** Returns the greatest id that each sequence of a database has given out, by name. */
+export async function idsGivenOut(database: Database): Promise<ReadonlyMap<string, bigint>> {
+  return new Map([...(await headsOf(database))].map(([sequence, { used }]) => [sequence, used]))
+}
+
+/** Does as {@link raiseSequences} where the other database is no more, by what was noted of it. */
+export async function raiseAbove(old: ReadonlyMap<string, bigint>, to: Database): Promise<RaisedSequence[]> {
+  const raised = [...(await headsOf(to))].map(([sequence, head]) => {
+    const used = greatest(head.used, old.get(sequence) ?? 0n)
     return { sequence, value: smallest(used + MARGIN, head.maximum) }
   })
   if (raised.length > 0) await to.write(`SELECT ${raised.map(setval).join(',\n  ')}`)

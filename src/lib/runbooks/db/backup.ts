@@ -3,7 +3,7 @@ import { captureDatabase, capturesInstead } from '../../backups/capture.js'
 import { dumpDatabase } from '../../backups/database.js'
 import { encryptTo } from '../../backups/encryption.js'
 import type { FilePart, Manifest } from '../../backups/manifest.js'
-import { type Draft, manifestOf } from '../../backups/manifest-of.js'
+import { type Draft, fingerprinted, manifestOf } from '../../backups/manifest-of.js'
 import { mediaUnasked } from '../../backups/media.js'
 import { refuseNoRoom } from '../../backups/room.js'
 import { readSum } from '../../backups/sink.js'
@@ -23,6 +23,8 @@ export interface BackupOptions {
   /** A line for `sh`, run when the backup is proven, with its folder in MSTDN_BACKUP. */
   afterCommand?: string
   bytesPerSecond?: number
+  /** A backup that the platform has made already: it is downloaded, and no other dump made. */
+  capture?: string
 }
 
 export interface BackupResult {
@@ -133,6 +135,7 @@ function prepareStep(draft: Draft): Step {
       for (const name of await store.clean()) toolbox.output.info(`Removed ${name}, which a killed backup had left.`)
       await clearDrills(toolbox)
       draft.partial = await makeFolder(store, draft.name)
+      draft.secrets = await fingerprinted(toolbox)
     },
     undo: async ({ toolbox }) => void (await storeOf(toolbox).clean()),
   }
@@ -155,7 +158,7 @@ function makeFolder(store: BackupStore, name: string): Promise<string> {
   })
 }
 
-function databaseStep(draft: Draft, { bytesPerSecond }: BackupOptions): Step {
+function databaseStep(draft: Draft, { bytesPerSecond, capture }: BackupOptions): Step {
   return {
     id: 'database',
     title: 'Dump the database, and decode the dump on the way',
@@ -164,8 +167,9 @@ function databaseStep(draft: Draft, { bytesPerSecond }: BackupOptions): Step {
       if (dryRun) return
       const seal = draft.recipient === null ? {} : { seal: await encryptTo(draft.recipient) }
       const rate = bytesPerSecond === undefined ? {} : { bytesPerSecond }
-      const options = { dir: draft.partial, onProgress: progress, ...seal, ...rate }
-      const captures = await capturesInstead(toolbox)
+      const known = capture === undefined ? {} : { id: capture }
+      const options = { dir: draft.partial, onProgress: progress, ...seal, ...rate, ...known }
+      const captures = capture === undefined ? await capturesInstead(toolbox) : toolbox.backend.captures
       draft.database = await (captures ? captureDatabase(toolbox, captures, options) : dumpDatabase(toolbox, options))
       draft.files.push(draft.database.file)
     },

@@ -14,12 +14,15 @@ export function safetyBackupStep(options: BackupOptions): Step {
     title: 'Make a backup, and prove it',
     effect: 'write',
     done: async context => safetyBackup(context.noted) !== undefined,
-    run: async context => {
-      for (const step of await backup.steps(context.toolbox, options)) await taken(step, context)
-    },
+    run: context => makeBackup(context, options),
     // What is unfinished goes; a backup that is proven stays, and harms nobody.
     undo: async ({ toolbox }) => void (await storeOf(toolbox).clean()),
   }
+}
+
+/** Takes the steps of a backup inside of another step. */
+export async function makeBackup(context: StepContext, options: BackupOptions): Promise<void> {
+  for (const step of await backup.steps(context.toolbox, options)) await taken(step, context)
 }
 
 async function taken(step: Step, context: StepContext): Promise<void> {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AppProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
+import type { Database } from '../../postgres/access.js'
 import { withMaintenance } from '../../postgres/scratch.js'
 import { clientsOf, inUse } from '../../postgres/swap.js'
 import type { Step, StepContext } from '../../runbook/step.js'
@@ -62,15 +63,20 @@ export function lookStep(): Step {
       await toolbox.letGoOfDatabase()
       const live = await liveName(toolbox)
       await withMaintenance(toolbox, 'look', async maintenance => {
-        const deadline = Date.now() + FADING_MS
-        for (;;) {
-          const clients = await clientsOf(maintenance, [live])
-          if (clients.length === 0) return
-          if (Date.now() > deadline) throw inUse(live, clients)
-          await sleep(500)
-        }
+        await untilAlone(maintenance, live)
       })
     },
+  }
+}
+
+/** Returns once nobody is connected to the database but this tool. @throws RefusedError naming who stays. */
+export async function untilAlone(session: Database, database: string): Promise<void> {
+  const deadline = Date.now() + FADING_MS
+  for (;;) {
+    const clients = await clientsOf(session, [database])
+    if (clients.length === 0) return
+    if (Date.now() > deadline) throw inUse(database, clients)
+    await sleep(500)
   }
 }
 

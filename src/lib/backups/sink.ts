@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type Readable, Transform, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -43,11 +42,21 @@ export async function writeStream(source: Readable, path: string, options: SinkO
   }
 }
 
-/** Returns what the file is now, read anew. */
+/** Returns what the file is now, read anew. One buffer serves all of it: a stream leaves much for the collector. */
 export async function readSum(path: string): Promise<Written> {
-  const sum = checksum()
-  await pipeline(createReadStream(path, { highWaterMark: 256 * 1024 }), sum.stream.resume())
-  return sum.written()
+  const hash = createHash('sha256')
+  const buffer = Buffer.allocUnsafe(256 * 1024)
+  const file = await open(path)
+  try {
+    for (let bytes = 0; ; ) {
+      const { bytesRead } = await file.read(buffer)
+      if (bytesRead === 0) return { bytes, sha256: hash.digest('hex') }
+      hash.update(buffer.subarray(0, bytesRead))
+      bytes += bytesRead
+    }
+  } finally {
+    await file.close()
+  }
 }
 
 /** The file stays open, for it has yet to be brought to the disk. */

@@ -11,7 +11,11 @@ export default class Restore extends ChangeCommand<RestoreResult> {
   static override description =
     `The backup is proven first, then restored and compared in a new database while the live one serves. Only then
 are web, streaming and Sidekiq stopped and the names of both databases swapped in one transaction. The replaced
-database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
+database is kept: \`rollback\` puts it back, \`db:discard\` drops it.
+
+Where the platform runs the database (Heroku), a second one is ordered with --new-database and treated likewise. Without
+it the instance is closed, the platform makes a safety backup, which goes back by itself when anything fails, and the
+database is emptied and filled again.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> latest',
     '<%= config.bin %> <%= command.id %> 20261122-031500-9a3f --confirm example.social',
@@ -30,6 +34,10 @@ database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
     'replay-jobs': Flags.boolean({
       summary: 'Run the jobs that are pending now, though they belong to the replaced state.',
     }),
+    'new-database': Flags.string({
+      helpValue: 'PLAN',
+      summary: 'Order a second database of this plan from the platform, like essential-1; the price is asked first.',
+    }),
     'keep-old': Flags.string({
       helpValue: 'TIME',
       summary: 'Let the replaced database be dropped after this time, like 7d, by the next daily or db:prune.',
@@ -42,23 +50,30 @@ database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
     // By its path: "latest" may be another one when the run is resumed.
     const { path } = await namedBackup(await this.toolbox(), args.source)
     const options: RestoreOptions = { source: path, drainSeconds, replayJobs: flags['replay-jobs'] }
+    if (flags['new-database'] !== undefined) options.newDatabase = flags['new-database']
     if (flags.identity !== undefined) options.identity = flags.identity
     if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
     return this.change(restore, options)
   }
 
   protected override achieved(result: RestoreResult): string {
-    const { backup, stateOf, rows, kept, keptUntil, stoppedFor, jobsAside: jobs, feedsBuilt } = result
-    const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
+    const { backup, stateOf, rows, stoppedFor, jobsAside: jobs, feedsBuilt } = result
     const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
     return [
       `The instance is in the state of ${stateOf} again (backup ${backup}, ${plural(rows, 'row')}).`,
       ...stopped,
-      `The replaced database is kept as ${kept}, ${until}.`,
+      keptText(result),
       ...(jobs === null || jobs.total === 0
         ? []
         : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
       ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
     ].join('\n')
   }
+}
+
+function keptText({ kept, keptAs, keptUntil }: RestoreResult): string {
+  if (keptAs === 'backup')
+    return `The state before is the backup ${kept}, which mstdn-ops db:restore ${kept} puts back.`
+  const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
+  return `The replaced database is kept as ${keptAs === 'addon' ? 'the add-on ' : ''}${kept}, ${until}.`
 }

@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { dumpTools } from '../../backups/database.js'
 import { decryptWith } from '../../backups/encryption.js'
+import { countedTables } from '../../backups/manifest.js'
 import { differencesIn, restoreInto } from '../../backups/restore-into.js'
 import { mismatches } from '../../backups/secrets.js'
 import type { StoredBackup } from '../../backups/store.js'
@@ -16,9 +17,11 @@ import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { migrateStep } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
 import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep, replayStep } from '../replace/redis.js'
+import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
+import { type ManagedWay, managedWay } from './restore-managed.js'
 import { namedBackup } from './verify.js'
 
 export interface RestoreOptions extends KeepOptions {
@@ -29,6 +32,8 @@ export interface RestoreOptions extends KeepOptions {
   drainSeconds: number
   /** Runs the jobs that were pending in the replaced state all the same. */
   replayJobs: boolean
+  /** The plan of a second database that is ordered for it. */
+  newDatabase?: string
 }
 
 export interface RestoreResult {
@@ -37,8 +42,9 @@ export interface RestoreResult {
   /** ISO 8601: the state that the instance is in again. */
   stateOf: string
   rows: number
-  /** The replaced database, and until when it is kept. */
+  /** The replaced database, or the backup of its last state, and until when it is kept. */
   kept: string
+  keptAs: 'database' | ManagedWay['keptAs']
   keptUntil: string | null
   /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
   stoppedFor: number | null
@@ -57,12 +63,19 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     const backup = await namedBackup(toolbox, options.source)
     await refuseOther(toolbox, backup)
     await refuseOtherSecrets(toolbox, backup)
-    await refuseSecondDatabase(toolbox, backup.manifest.postgres.database.bytes)
+    const way = await managedWay(toolbox, backup, options)
+    await (way ? way.check() : refuseSecondDatabase(toolbox, backup.manifest.postgres.database.bytes))
     await refuseBad(toolbox, backup, options)
   },
-  consent: async (toolbox, options) => consentOf(await namedBackup(toolbox, options.source)),
+  consent: async (toolbox, options) => {
+    const backup = await namedBackup(toolbox, options.source)
+    const told = await (await managedWay(toolbox, backup, options))?.told()
+    return consentOf(backup, told === undefined ? [] : [told])
+  },
   steps: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
+    const way = await managedWay(toolbox, backup, options)
+    if (way) return way.steps()
     return [
       restoreStep(backup, options),
       compareStep(backup),
@@ -80,13 +93,16 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     ]
   },
   result: async (toolbox, options, noted) => {
-    const { name, manifest } = await namedBackup(toolbox, options.source)
+    const backup = await namedBackup(toolbox, options.source)
+    const { name, manifest } = backup
+    const way = await managedWay(toolbox, backup, options)
     const stopped = noted('stopped-for')
     return {
       backup: name,
       stateOf: manifest.startedAt,
       rows: manifest.counts.tables.reduce((sum, table) => sum + table.rows, 0),
-      kept: noted('kept') ?? '',
+      kept: (way?.keptAs === 'backup' ? safetyBackup(noted)?.name : noted('kept')) ?? '',
+      keptAs: way?.keptAs ?? 'database',
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
@@ -95,8 +111,8 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   },
 }
 
-function consentOf({ manifest }: StoredBackup): Consent {
-  return { kind: 'domain', loses: `Everything since ${manifest.startedAt} is lost here.` }
+function consentOf({ manifest }: StoredBackup, told: readonly string[]): Consent {
+  return { kind: 'domain', loses: [`Everything since ${manifest.startedAt} is lost here.`, ...told].join('\n') }
 }
 
 function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
@@ -131,7 +147,7 @@ function compareStep({ manifest }: StoredBackup): Step {
     run: async context => {
       if (context.dryRun) return
       const { fresh } = await namesOf(context)
-      const expected = { tables: manifest.counts.tables, shape: manifest.shape }
+      const expected = { tables: countedTables(manifest), shape: manifest.shape }
       const [first, ...others] = await differencesIn(context.toolbox, fresh, expected)
       if (first === undefined) return
       throw new RefusedError({
@@ -176,7 +192,7 @@ async function refuseBad(toolbox: Toolbox, backup: StoredBackup, options: Restor
   if (problem !== undefined) throw bad(backup, problem)
   const { tools, equipment } = await dumpTools(toolbox)
   const found = await decode(tools, equipment, dumpOf(backup, await unsealing(options)))
-  const difference = differingCount(backup.manifest.counts.tables, found)
+  const difference = differingCount(countedTables(backup.manifest), found)
   if (difference !== undefined) throw bad(backup, difference)
 }
 

@@ -1,0 +1,146 @@
+import type { Formation, ProcessSize } from '../../backends/backend.js'
+import { NotUndoneError } from '../../errors.js'
+import type { Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import { formationOf } from '../scale/scale.js'
+import { untilAlone } from './writers.js'
+
+type Size = Pick<ProcessSize, 'name' | 'quantity'>
+
+/** Under this key a run notes `yes` before it empties the live database, and `no` once that is what it was before. */
+export const BROKEN = 'broken'
+
+/** Shows visitors the maintenance page, for nothing answers them until it is taken away. */
+export function closeStep(): Step {
+  return {
+    id: 'close',
+    title: 'Turn the maintenance mode on',
+    effect: 'write',
+    needed: async ({ toolbox }) => toolbox.backend.maintenance !== undefined || 'there is no maintenance mode here',
+    run: async context => {
+      const { maintenance } = context.toolbox.backend
+      if (context.noted('was-closed') === undefined) await noteClosed(context)
+      await maintenance?.set(true)
+    },
+    undo: async context => {
+      refuseWhileBroken(context)
+      await openAgain(context)
+    },
+  }
+}
+
+/** Lets visitors in again, where they were let in before. */
+export function openStep(): Step {
+  return {
+    id: 'open',
+    title: 'Turn the maintenance mode off',
+    effect: 'write',
+    needed: async ({ toolbox, noted }) => {
+      if (toolbox.backend.maintenance === undefined) return 'there is no maintenance mode here'
+      return noted('was-closed') === 'yes' ? 'it was on before' : true
+    },
+    run: openAgain,
+    undo: async ({ toolbox }) => toolbox.backend.maintenance?.set(true),
+  }
+}
+
+async function noteClosed({ toolbox, note }: StepContext): Promise<void> {
+  await note('was-closed', (await toolbox.backend.maintenance?.isOn()) === true ? 'yes' : 'no')
+}
+
+async function openAgain({ toolbox, noted }: StepContext): Promise<void> {
+  const { maintenance } = toolbox.backend
+  if (noted('was-closed') === 'no' && (await maintenance?.isOn()) === true) await maintenance?.set(false)
+}
+
+/** Runs nothing of the app any more, of whatever type; how many there were is noted. */
+export function stopAllStep(beforeSidekiq: (context: StepContext) => Promise<void>): Step {
+  return {
+    id: 'stop',
+    title: 'Scale every process type to 0: web first, Sidekiq when it has finished',
+    effect: 'write',
+    done: async ({ toolbox }) => (await formationOf(toolbox).sizes()).every(({ quantity }) => quantity === 0),
+    run: async context => {
+      const formation = formationOf(context.toolbox)
+      await noteSizes(context, formation)
+      const [sidekiq, others] = await parted(context.toolbox, notedSizes(context))
+      await scaled(formation, others.map(none))
+      await beforeSidekiq(context)
+      await scaled(formation, sidekiq.map(none))
+    },
+    undo: async context => {
+      refuseWhileBroken(context)
+      await startAgain(context)
+    },
+  }
+}
+
+/** Runs as many of each type as before. */
+export function startAllStep(): Step {
+  return {
+    id: 'start',
+    title: 'Scale every process type to what it was, and wait until all are up',
+    effect: 'write',
+    run: async context => {
+      await startAgain(context)
+      const since = Number(context.noted('stopped-at') ?? Date.now())
+      if (!context.dryRun) await context.note('stopped-for', String(Date.now() - since))
+    },
+    undo: async context => scaled(formationOf(context.toolbox), notedSizes(context).map(none)),
+  }
+}
+
+/** Looks who is connected all the same: one-off processes, or programs of somebody else's. */
+export function lookHereStep(): Step {
+  return {
+    id: 'look',
+    title: 'Look whether anybody else is connected to the database',
+    effect: 'read',
+    run: async ({ toolbox, dryRun }) => {
+      if (dryRun) return
+      const database = await toolbox.database()
+      await untilAlone(database, database.name)
+    },
+  }
+}
+
+async function noteSizes(context: StepContext, formation: Formation): Promise<void> {
+  if (context.noted('sizes') !== undefined) return
+  const sizes = (await formation.sizes()).filter(({ quantity }) => quantity > 0)
+  await context.note('sizes', JSON.stringify(sizes.map(({ name, quantity }) => ({ name, quantity }))))
+  await context.note('stopped-at', String(Date.now()))
+}
+
+function notedSizes({ noted }: StepContext): Size[] {
+  return JSON.parse(noted('sizes') ?? '[]') as Size[]
+}
+
+async function parted({ backend }: Toolbox, sizes: readonly Size[]): Promise<[Size[], Size[]]> {
+  const processes = (await backend.processes?.list()) ?? []
+  const names = processes.filter(({ role }) => role === 'sidekiq').map(({ name }) => name)
+  const isSidekiq = ({ name }: Size) => names.includes(name)
+  return [sizes.filter(isSidekiq), sizes.filter(size => !isSidekiq(size))]
+}
+
+const none = ({ name }: Size): Size => ({ name, quantity: 0 })
+
+async function startAgain(context: StepContext): Promise<void> {
+  await scaled(formationOf(context.toolbox), notedSizes(context))
+}
+
+/** Sends nothing where it is so already. */
+async function scaled(formation: Formation, wanted: readonly Size[]): Promise<void> {
+  const now = new Map((await formation.sizes()).map(({ name, quantity }) => [name, quantity]))
+  const others = wanted.filter(({ name, quantity }) => now.get(name) !== quantity)
+  if (others.length > 0) await formation.scale(others)
+}
+
+/** Mastodon would answer other servers that accounts and posts are gone, which they would believe. */
+function refuseWhileBroken({ noted }: StepContext): void {
+  if (noted(BROKEN) !== 'yes') return
+  throw new NotUndoneError({
+    code: 'database-broken',
+    message: 'The instance stays closed: its database is not whole.',
+    next: 'mstdn-ops resume --undo (puts the safety backup back)',
+  })
+}

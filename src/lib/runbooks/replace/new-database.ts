@@ -1,0 +1,159 @@
+import type { PostgresConnector } from '../../backends/backend.js'
+import type { DatabaseAddon, DatabaseAddons, DatabasePlan } from '../../backends/managed-database.js'
+import { openThrough } from '../../backups/restore-into.js'
+import { RefusedError } from '../../errors.js'
+import { lacks } from '../../open-toolbox.js'
+import { raiseSequences } from '../../postgres/sequences.js'
+import type { Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import type { Content } from './content.js'
+import { priceText } from './price.js'
+
+/** Returns the facet. @throws RefusedError where the platform runs no databases. */
+export function addonsOf({ backend }: Toolbox): DatabaseAddons {
+  if (backend.databases) return backend.databases
+  throw lacks(backend, 'databases', 'databases to be ordered', 'Leave --new-database out.')
+}
+
+/** Returns the plan that is meant by `essential-1` or the whole name. @throws RefusedError naming those that there are. */
+export async function planNamed(toolbox: Toolbox, name: string): Promise<DatabasePlan> {
+  const plans = await addonsOf(toolbox).plans()
+  const found = plans.find(({ plan }) => plan === name || plan.split(':')[1] === name)
+  if (found) return found
+  throw new RefusedError({
+    code: 'no-such-plan',
+    message: `There is no plan ${JSON.stringify(name)} for a database.`,
+    cause: `There are: ${plans.map(({ plan, price }) => `${plan.split(':')[1]} (${priceText(price)})`).join(', ')}.`,
+    next: 'Name one of them: --new-database PLAN',
+  })
+}
+
+/** Returns in a sentence what a second database costs. */
+export async function costs(toolbox: Toolbox, name: string): Promise<string> {
+  const { plan, price } = await planNamed(toolbox, name)
+  const current = await currentAddon(toolbox)
+  return (
+    `A database of the plan ${plan} is ordered: ${priceText(price)}. ` +
+    `The present one, ${current.name}, is kept and costs on (${priceText(current.price)}) until mstdn-ops db:discard.`
+  )
+}
+
+async function currentAddon(toolbox: Toolbox): Promise<DatabaseAddon> {
+  const found = (await addonsOf(toolbox).list()).find(({ isCurrent }) => isCurrent)
+  if (found) return found
+  throw new RefusedError({
+    code: 'database-not-an-addon',
+    message: `The database of ${toolbox.backend.title} is none that the platform runs for it.`,
+    next: 'Leave --new-database out, or restore where the database runs.',
+  })
+}
+
+/** Leads to the database that this run has ordered. */
+export function newDatabase(context: StepContext): Promise<PostgresConnector> {
+  return addonsOf(context.toolbox).connector(context.noted('new-addon') ?? '')
+}
+
+/** Orders the second database; one that a killed run has ordered is taken up. */
+export function orderStep(plan: DatabasePlan): Step {
+  return {
+    id: 'order',
+    title: `Order a second database (${plan.plan}, ${priceText(plan.price)})`,
+    effect: 'write',
+    done: async ({ noted }) => noted('new-addon') !== undefined,
+    run: async context => {
+      const addons = addonsOf(context.toolbox)
+      if (context.noted('known-addons') === undefined) {
+        await context.note('old-addon', (await currentAddon(context.toolbox)).name)
+        await context.note('known-addons', JSON.stringify((await addons.list()).map(({ name }) => name)))
+      }
+      const made = await addons.create(plan.plan, knownAddons(context))
+      if (!context.dryRun) await context.note('new-addon', made.name)
+    },
+    undo: async context => {
+      const name = await orderedBy(context, plan)
+      if (name !== undefined) await addonsOf(context.toolbox).destroy(name)
+    },
+  }
+}
+
+function knownAddons({ noted }: StepContext): string[] {
+  return JSON.parse(noted('known-addons') ?? '[]') as string[]
+}
+
+/** Killed before its name was known, it is the one that has come since; of two nobody can tell. */
+async function orderedBy(context: StepContext, { plan }: DatabasePlan): Promise<string | undefined> {
+  const { toolbox, noted } = context
+  if (noted('new-addon') !== undefined || noted('known-addons') === undefined) return noted('new-addon')
+  const known = knownAddons(context)
+  const come = (await addonsOf(toolbox).list()).filter(addon => addon.plan === plan && !known.includes(addon.name))
+  const [first, ...others] = come.filter(({ state }) => state !== 'deprovisioned')
+  if (others.length === 0) return first?.name
+  throw new RefusedError({
+    code: 'which-database',
+    message: `Several databases of the plan ${plan} were ordered meanwhile: ${come.map(({ name }) => name).join(', ')}.`,
+    next: 'Destroy by hand the one that is of no use.',
+  })
+}
+
+/** Restores the backup into the new database while the live one serves. */
+export function fillStep(content: Content): Step {
+  return {
+    id: 'restore',
+    title: `Restore ${content.name} into the new database beside the live one`,
+    effect: 'write',
+    run: async context => {
+      if (!context.dryRun) await content.into(context, await newDatabase(context))
+    },
+    // It goes with the new database.
+    undo: async () => undefined,
+  }
+}
+
+/** Ids that the replaced database gave out are known to other servers, which would ignore them the second time. */
+export function raiseNewStep(): Step {
+  return {
+    id: 'raise-ids',
+    title: 'Let new ids begin above all that were ever given out',
+    effect: 'write',
+    run: async context => {
+      if (context.dryRun) return
+      const { toolbox } = context
+      const old = await addonsOf(toolbox).connector(context.noted('old-addon') ?? '')
+      const [from, to] = [
+        await openThrough(toolbox, old, 'ids'),
+        await openThrough(toolbox, await newDatabase(context), 'ids'),
+      ]
+      await raiseSequences(from, to).finally(() => Promise.all([from.close(), to.close()]))
+    },
+    undo: async () => undefined,
+  }
+}
+
+/** Lets the app use the new database; the replaced one stays as it is. */
+export function promoteStep(): Step {
+  return {
+    id: 'promote',
+    title: 'Let DATABASE_URL lead to the new database, and keep the replaced one',
+    effect: 'write',
+    done: isPromoted,
+    run: async context => {
+      if (context.dryRun) return
+      await context.note('kept', context.noted('old-addon') ?? '')
+      await promote(context, context.noted('new-addon') ?? '')
+      await context.lockAgain()
+    },
+    undo: async context => {
+      if (await isPromoted(context)) await promote(context, context.noted('old-addon') ?? '')
+    },
+  }
+}
+
+async function isPromoted(context: StepContext): Promise<boolean> {
+  const name = context.noted('new-addon')
+  return name !== undefined && (await currentAddon(context.toolbox)).name === name
+}
+
+async function promote({ toolbox }: StepContext, name: string): Promise<void> {
+  await addonsOf(toolbox).promote(name)
+  await toolbox.letGoOfDatabase()
+}

@@ -24,7 +24,7 @@ mkdirSync(join(dir, 'links'))
 writeFileSync(join(dir, 'links/a'), 'a')
 linkSync(join(dir, 'links/a'), join(dir, 'links/b'))
 symlinkSync(`/${LONG}`, join(dir, 'links/c'))
-execFileSync('mkfifo', [join(dir, 'links/d')])
+execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', join(dir, 'links/d')])
 
 function packed(name: string, format = 'gnu', flags: readonly string[] = []): Buffer {
   return execFileSync('tar', ['-C', join(dir, name), `--format=${format}`, '--sort=name', ...flags, '-cf', '-', '.'])

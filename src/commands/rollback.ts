@@ -21,8 +21,8 @@ puts it back.`
 
   protected override async execute() {
     const { args } = await this.parse(Rollback)
-    const { runId, name } = await theKept(await this.toolbox(), args.run)
-    return this.change(rollback, { of: runId, database: name })
+    const { runId, name, addon } = await theKept(await this.toolbox(), args.run)
+    return this.change(rollback, { of: runId, database: name, ...(addon ? { ordered: true } : {}) })
   }
 
   protected override achieved({ of, kept, stoppedFor }: RollbackResult): string {

@@ -64,7 +64,7 @@ function besideOrdered(toolbox: Toolbox, content: Content, options: RestoreOptio
     },
     told: () => costs(toolbox, plan),
     steps: async () => [
-      orderStep(await planNamed(toolbox, plan)),
+      orderStep(await planNamed(toolbox, plan), options),
       fillStep(content),
       compareContentStep(content, newDatabase),
       analyzeTargetStep(newDatabase),

@@ -1,7 +1,9 @@
 import { keptName } from '../../postgres/kept.js'
-import type { Runbook } from '../../runbook/step.js'
+import type { Runbook, Step } from '../../runbook/step.js'
+import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { feedsStep } from '../replace/feeds.js'
 import { liveName, type Names } from '../replace/names.js'
+import { adoptStep, promoteStep, raiseNewStep } from '../replace/new-database.js'
 import { clearRedisStep } from '../replace/redis.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
@@ -11,6 +13,8 @@ export interface RollbackOptions {
   of: string
   /** The database that it replaced. */
   database: string
+  /** Whether the platform runs it. */
+  ordered?: true
 }
 
 export interface RollbackResult {
@@ -28,7 +32,8 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
     kind: 'domain',
     loses: `The database goes back to what run ${of} replaced: everything written since is set aside.`,
   }),
-  steps: async (_toolbox, { database }) => {
+  steps: async (_toolbox, { database, ordered }) => {
+    if (ordered) return orderedSteps(database)
     const names: Names = async ({ toolbox, runId }) => ({
       live: await liveName(toolbox),
       fresh: database,
@@ -48,4 +53,19 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
     const stopped = noted('stopped-for')
     return { of, kept: noted('kept') ?? '', stoppedFor: stopped === undefined ? null : Number(stopped) }
   },
+}
+
+function orderedSteps(database: string): Step[] {
+  return [
+    adoptStep(database),
+    closeStep(),
+    stopAllStep(async () => undefined),
+    lookHereStep(),
+    raiseNewStep(),
+    promoteStep(),
+    clearRedisStep(),
+    startAllStep(),
+    openStep(),
+    feedsStep(),
+  ]
 }

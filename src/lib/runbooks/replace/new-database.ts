@@ -7,7 +7,11 @@ import { raiseSequences } from '../../postgres/sequences.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Content } from './content.js'
+import { type KeepOptions, noteKeptUntil } from './keep.js'
 import { priceText } from './price.js'
+
+/** Under this key a run notes the database of the platform's that it replaces. */
+export const KEPT_ADDON = 'kept-addon'
 
 /** Returns the facet. @throws RefusedError where the platform runs no databases. */
 export function addonsOf({ backend }: Toolbox): DatabaseAddons {
@@ -54,7 +58,7 @@ export function newDatabase(context: StepContext): Promise<PostgresConnector> {
 }
 
 /** Orders the second database; one that a killed run has ordered is taken up. */
-export function orderStep(plan: DatabasePlan): Step {
+export function orderStep(plan: DatabasePlan, keep: KeepOptions): Step {
   return {
     id: 'order',
     title: `Order a second database (${plan.plan}, ${priceText(plan.price)})`,
@@ -62,6 +66,7 @@ export function orderStep(plan: DatabasePlan): Step {
     done: async ({ noted }) => noted('new-addon') !== undefined,
     run: async context => {
       const addons = addonsOf(context.toolbox)
+      await noteKeptUntil(context, keep)
       if (context.noted('known-addons') === undefined) {
         await context.note('old-addon', (await currentAddon(context.toolbox)).name)
         await context.note('known-addons', JSON.stringify((await addons.list()).map(({ name }) => name)))
@@ -72,6 +77,19 @@ export function orderStep(plan: DatabasePlan): Step {
     undo: async context => {
       const name = await orderedBy(context, plan)
       if (name !== undefined) await addonsOf(context.toolbox).destroy(name)
+    },
+  }
+}
+
+/** Takes a database that is kept for the one that is to be live. */
+export function adoptStep(name: string): Step {
+  return {
+    id: 'adopt',
+    title: `Note which database is replaced by ${name}`,
+    effect: 'read',
+    run: async context => {
+      await context.note('old-addon', (await currentAddon(context.toolbox)).name)
+      await context.note('new-addon', name)
     },
   }
 }
@@ -138,7 +156,7 @@ export function promoteStep(): Step {
     done: isPromoted,
     run: async context => {
       if (context.dryRun) return
-      await context.note('kept', context.noted('old-addon') ?? '')
+      for (const key of ['kept', KEPT_ADDON]) await context.note(key, context.noted('old-addon') ?? '')
       await promote(context, context.noted('new-addon') ?? '')
       await context.lockAgain()
     },

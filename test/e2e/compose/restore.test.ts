@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Boundary } from '../../../src/lib/runbook/run.js'
 import { type Stack, startStack } from './bed/bed.js'
-import { must } from './bed/process.js'
 import { BrokenRun } from './broken-run.js'
 
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
@@ -48,7 +47,7 @@ function databases(pattern: string): Promise<string> {
 /** The site serves, with the state that it should have, and nothing half done lies about. */
 async function expectServing(wanted: 'live' | 'restored'): Promise<void> {
   expect(await state()).toBe(wanted)
-  const states = (await stack.containers()).map(one => [one.service, one.state, one.health])
+  const states = (await stack.containers()).map(one => [one.service, one.state, one.health]).sort()
   expect(states.filter(([service]) => ['web', 'sidekiq'].includes(service ?? ''))).toEqual([
     ['sidekiq', 'running', 'healthy'],
     ['web', 'running', 'healthy'],
@@ -122,7 +121,7 @@ interface Break {
   boundary: Boundary
   by: 'kill' | 'failure'
   /** What is said after a kill. */
-  then?: 'resume' | 'undo'
+  after?: 'resume' | 'undo'
 }
 
 const STEPS = [
@@ -144,8 +143,8 @@ const BOUNDARIES: readonly Boundary[] = ['before', 'started', 'acted', 'after']
 function every(): Break[] {
   const places = STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary })))
   const once = places.flatMap(place => [
-    { ...place, by: 'kill' as const, then: 'resume' as const },
-    { ...place, by: 'kill' as const, then: 'undo' as const },
+    { ...place, by: 'kill' as const, after: 'resume' as const },
+    { ...place, by: 'kill' as const, after: 'undo' as const },
     { ...place, by: 'failure' as const },
   ])
   return [...once, ...once, ...once]
@@ -153,14 +152,14 @@ function every(): Break[] {
 
 /** Where most can go wrong: in the middle of the long step, and on both sides of the swap. */
 const SOME: readonly Break[] = [
-  { step: 'restore', boundary: 'acted', by: 'kill', then: 'resume' },
-  { step: 'swap', boundary: 'acted', by: 'kill', then: 'undo' },
-  { step: 'swap', boundary: 'acted', by: 'kill', then: 'resume' },
+  { step: 'restore', boundary: 'acted', by: 'kill', after: 'resume' },
+  { step: 'swap', boundary: 'acted', by: 'kill', after: 'undo' },
+  { step: 'swap', boundary: 'acted', by: 'kill', after: 'resume' },
   { step: 'clear-redis', boundary: 'acted', by: 'failure' },
 ]
 
 describe('a restore that is broken off', { timeout: PATIENCE }, () => {
-  test.each(FULL ? every() : SOME)('$by at $step, $boundary, then $then', async ({ step, boundary, by, then }) => {
+  test.each(FULL ? every() : SOME)('$by at $step, $boundary, then $after', async ({ step, boundary, by, after }) => {
     const ended = await story.breakAt('db:restore', options(), { step, boundary, ...(by === 'failure' ? { by } : {}) })
     if (by === 'failure') {
       // What is built after the instance serves again takes nothing back.
@@ -170,9 +169,9 @@ describe('a restore that is broken off', { timeout: PATIENCE }, () => {
     expect(ended).toMatchObject({ killed: true })
     await state()
     expect(await story.tool('db:backup'), 'nothing else is begun').toMatchObject({ exitCode: 3 })
-    const gone = await story.tool('resume', ...(then === 'undo' ? ['--undo'] : []))
+    const gone = await story.tool('resume', ...(after === 'undo' ? ['--undo'] : []))
     expect(gone.exitCode, gone.stderr).toBe(0)
-    await expectServing(then === 'undo' ? 'live' : 'restored')
+    await expectServing(after === 'undo' ? 'live' : 'restored')
   })
 
   test.each(Array.from({ length: FULL ? 20 : 1 }, (_, at) => at))('killed inside of the long step (%s)', async () => {
@@ -192,7 +191,7 @@ describe('the secrets', { timeout: PATIENCE }, () => {
     const value = 'f'.repeat(128)
     await stack.writeEnv({ SECRET_KEY_BASE: value })
     const former = /^SECRET_KEY_BASE=(.*)$/m.exec(readFileSync(join(stack.projectDir, '.env.production'), 'utf8'))
-    await must('docker', ['compose', ...stack.composeFlags, 'up', '-d', '--wait', 'web'])
+    await stack.compose('up', '-d', '--wait', 'web')
     const refused = await story.tool('db:restore', backup, '--confirm', stack.domain)
     expect(refused).toMatchObject({ exitCode: 3 })
     expect(refused.stderr).toContain('SECRET_KEY_BASE is another')

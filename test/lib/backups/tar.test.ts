@@ -134,8 +134,8 @@ describe('an archive that is not whole', () => {
       fc.asyncProperty(fc.integer({ min: 0, max: 511 }), bits, async (at, bit) => {
         const changed = Buffer.from(archive)
         changed[at] = (changed[at] ?? 0) ^ bit
-        // The padding of the checksum's own field means nothing.
-        if (at < 148 || at >= 154) expect(await answer(changed)).toBe('archive-damaged')
+        // The checksum's own field may say the same in other words.
+        if (at < 148 || at >= 156) expect(await answer(changed)).toBe('archive-damaged')
       }),
       { numRuns: runs },
     )

@@ -14,9 +14,10 @@ import { scriptedToolbox } from './scripted-instance.js'
 
 /** A run in a process of its own, which may be killed at a boundary. */
 export interface KilledRun {
-  /** A scripted instance's folder, or a compose project's. */
+  /** A scripted instance's folder, a compose project's, or the name of an app on Heroku. */
   scripted?: string
   project?: string
+  app?: string
   runbook: string
   options: object
   /** The value of `config:set`, which options must not hold. */
@@ -68,11 +69,11 @@ export async function carriedOut(run: KilledRun): Promise<KilledEnd> {
   }
 }
 
-async function toolboxOf({ scripted, project }: KilledRun): Promise<Toolbox> {
+async function toolboxOf({ scripted, project, app }: KilledRun): Promise<Toolbox> {
   if (scripted !== undefined) return scriptedToolbox(scripted)
   const { openToolbox } = await import('../../src/lib/open-toolbox.js')
   const output = new Output({ quiet: true, logLevel: 'error' })
-  return openToolbox({ projectDir: project ?? '.' }, { output, dryRun: false })
+  return openToolbox(app === undefined ? { projectDir: project ?? '.' } : { app }, { output, dryRun: false })
 }
 
 async function carryOut(toolbox: Toolbox, run: KilledRun): Promise<void> {

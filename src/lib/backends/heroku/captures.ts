@@ -1,5 +1,4 @@
 import type { Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { OutcomeUnknownError, RefusedError } from '../../errors.js'
 import { printableLine } from '../../text.js'
 import { readText, records, toRecord } from '../json.js'
@@ -9,7 +8,7 @@ import { type Attachment, CURRENT, requireAttachment } from './attachments.js'
 import type { DataApi } from './data-api.js'
 import { downloadDump } from './dump-download.js'
 import type { Change } from './platform-api.js'
-import { PACE, type Pace, succeeded, untilOver } from './transfer-wait.js'
+import { PACE, type Pace, pauses, succeeded, untilOver } from './transfer-wait.js'
 import { type HerokuTransfer, plannedTransfer, shownTransfer, transferFrom } from './transfers.js'
 
 /**
@@ -143,11 +142,12 @@ export class HerokuCaptures implements Captures {
   /** Sessions were ended and the database is made anew: a look that fails is no answer yet. */
   async #untilEmpty(addon: string, isEmpty: () => Promise<boolean>): Promise<void> {
     const deadline = Date.now() + this.#pace.resetMs
+    const pause = pauses(this.#pace.pauseMs)
     for (;;) {
       const seen = await isEmpty().catch(() => undefined)
       if (seen === true) return
       if (Date.now() > deadline) throw seen === false ? withoutEffect(this.#app, addon) : resetNotSeen(this.#app, addon)
-      await sleep(this.#pace.pauseMs)
+      await pause()
     }
   }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { OutcomeUnknownError, RefusedError, UsageError } from '../../errors.js'
 import { printableLine } from '../../text.js'
 import type { Excuse, PostgresConnector } from '../backend.js'
@@ -10,6 +9,7 @@ import type { DataApi } from './data-api.js'
 import { isUnreachable } from './platform-api.js'
 import { promoteAddon } from './promote.js'
 import { isExcuse } from './servers.js'
+import { pauses } from './transfer-wait.js'
 
 const SERVICE = 'heroku-postgresql'
 
@@ -127,6 +127,7 @@ export class HerokuDatabases implements DatabaseAddons {
   /** What was ordered goes on while Heroku cannot be asked. */
   async #until(isSo: () => Promise<boolean>, tooLate: () => OutcomeUnknownError): Promise<void> {
     const deadline = Date.now() + this.#patience.limitMs
+    const pause = pauses(this.#patience.pauseMs)
     const look = () =>
       isSo().catch((error: unknown) => {
         if (isUnreachable(error)) return false
@@ -134,7 +135,7 @@ export class HerokuDatabases implements DatabaseAddons {
       })
     while (!(await look())) {
       if (Date.now() > deadline) throw tooLate()
-      await sleep(this.#patience.pauseMs)
+      await pause()
     }
   }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { NotUndoneError, OutcomeUnknownError, RefusedError } from '../../errors.js'
 import { readText, records, toRecord } from '../json.js'
 import type { HerokuApp } from './app.js'
@@ -6,6 +5,7 @@ import { type Attachment, attachmentNamed, attachmentsOf, CURRENT, requireAttach
 import type { DataApi } from './data-api.js'
 import type { Patience } from './databases.js'
 import { isUnreachable } from './platform-api.js'
+import { pauses } from './transfer-wait.js'
 
 /** What `pg:promote` moves along with DATABASE where there is one. */
 const POOL = { name: 'DATABASE_CONNECTION_POOL', namespace: 'connection-pooling:default' }
@@ -77,13 +77,14 @@ interface AttachRelease {
 /** Where the app has a release phase, the new URL is in force only when that has succeeded. */
 async function untilReleased(app: HerokuApp, before: number, { pauseMs, limitMs }: Patience): Promise<void> {
   const deadline = Date.now() + limitMs
+  const pause = pauses(pauseMs)
   for (;;) {
     const releases = await releasesOf(app).catch(unlessUnreachable)
     const release = releases?.find(one => one.version > before)
     if (releases !== undefined && (release === undefined || release.status === 'succeeded')) return
     if (release?.status === 'failed') throw releaseFailed(app, release)
     if (Date.now() > deadline) throw releaseUnseen(app)
-    await sleep(pauseMs)
+    await pause()
   }
 }
 

@@ -7,7 +7,7 @@ import { type HerokuTransfer, shownTransfer } from './transfers.js'
 
 /** How often is looked at what is under way, and when it is given up. */
 export interface Pace {
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two looks at most; see {@link pauses}. */
   pauseMs: number
   /** Milliseconds without any progress: building an index of a large table moves nothing for long. */
   patienceMs: number
@@ -20,6 +20,18 @@ export interface Pace {
 /** The CLI looks every 3 s and takes 20 failures (heroku 11.10.0, lib/pg/backups.js). */
 export const PACE: Pace = { pauseMs: 3_000, patienceMs: 60 * 60_000, failures: 20, resetMs: 60_000 }
 
+/** The first pause, in milliseconds: what is small is done soon. */
+const FIRST_PAUSE_MS = 250
+
+/** Returns a function that waits: shortly at first, then twice as long each time, up to the longest. */
+export function pauses(longestMs: number): () => Promise<void> {
+  let next = FIRST_PAUSE_MS
+  return async () => {
+    await sleep(Math.min(next, longestMs))
+    next *= 2
+  }
+}
+
 /**
  * Returns a transfer once it is over, however it ended.
  *
@@ -31,6 +43,7 @@ export async function untilOver(
 ): Promise<HerokuTransfer> {
   const { app, pace, onProgress } = parts
   let [moved, failures, before] = [Date.now(), 0, '']
+  const pause = pauses(pace.pauseMs)
   for (;;) {
     const seen = await look().catch((error: unknown) => {
       failures += 1
@@ -44,7 +57,7 @@ export async function untilOver(
       if (now !== before) [moved, before] = [Date.now(), now]
     }
     if (Date.now() - moved > pace.patienceMs) throw standsStill(app, seen?.id)
-    await sleep(pace.pauseMs)
+    await pause()
   }
 }
 

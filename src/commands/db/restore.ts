@@ -1,6 +1,10 @@
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { Args, Flags } from '@oclif/core'
+import { type StepBack, stepBackText } from '../../lib/backups/diff.js'
 import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
-import { type RestoreOptions, type RestoreResult, restore } from '../../lib/runbooks/db/restore.js'
+import type { RunReport } from '../../lib/runbook/run.js'
+import { backInTime, type RestoreOptions, type RestoreResult, restore } from '../../lib/runbooks/db/restore.js'
 import { namedBackup } from '../../lib/runbooks/db/verify.js'
 import { durationOf } from '../../lib/sizes.js'
 import { plural } from '../../lib/text.js'
@@ -21,7 +25,10 @@ database is emptied and filled again.`
     '<%= config.bin %> <%= command.id %> 20261122-031500-9a3f --confirm example.social',
   ]
   static override args = {
-    source: Args.string({ required: true, description: 'The name of a backup, "latest", or the path of its folder.' }),
+    source: Args.string({
+      required: true,
+      description: 'The name of a backup, "latest", or the path of its folder or of a dump.',
+    }),
   }
   static override flags = {
     ...confirmFlag,
@@ -38,29 +45,49 @@ database is emptied and filled again.`
       helpValue: 'PLAN',
       summary: 'Order a second database of this plan from the platform, like essential-1; the price is asked first.',
     }),
+    diff: Flags.boolean({ summary: 'Only count what going back would mean, and change nothing.' }),
+    unverified: Flags.boolean({
+      summary: 'Take a dump that mstdn-ops did not make, whose content nothing proves; needs --confirm as well.',
+    }),
     'keep-old': Flags.string({
       helpValue: 'TIME',
       summary: 'Let the replaced database be dropped after this time, like 7d, by the next daily or db:prune.',
     }),
   }
 
-  protected override async execute() {
+  protected override async execute(): Promise<RunReport<RestoreResult> & { diff?: StepBack }> {
     const { args, flags } = await this.parse(Restore)
-    const drainSeconds = Math.round(durationOf('--drain', flags.drain) / 1000)
+    const common: Common = {
+      drainSeconds: Math.round(durationOf('--drain', flags.drain) / 1000),
+      replayJobs: flags['replay-jobs'],
+      ...(flags.identity === undefined ? {} : { identity: flags.identity }),
+      ...(flags['keep-old'] === undefined ? {} : { keepOld: durationOf('--keep-old', flags['keep-old']) }),
+    }
+    if (await isFile(args.source)) {
+      const { restoreFile } = await import('../../lib/runbooks/db/restore-file.js')
+      return this.change(restoreFile, { ...common, file: resolve(args.source), unverified: flags.unverified })
+    }
     // By its path: "latest" may be another one when the run is resumed.
-    const { path } = await namedBackup(await this.toolbox(), args.source)
-    const options: RestoreOptions = { source: path, drainSeconds, replayJobs: flags['replay-jobs'] }
-    if (flags['new-database'] !== undefined) options.newDatabase = flags['new-database']
-    if (flags.identity !== undefined) options.identity = flags.identity
-    if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
-    return this.change(restore, options)
+    const backup = await namedBackup(await this.toolbox(), args.source)
+    if (flags.diff) return this.#compared(await backInTime(await this.toolbox(), backup, flags.identity))
+    const plan = flags['new-database'] === undefined ? {} : { newDatabase: flags['new-database'] }
+    return this.change(restore, { ...common, source: backup.path, ...plan })
+  }
+
+  #compared(diff: StepBack) {
+    return { ...NO_RUN, diff }
+  }
+
+  protected override render(report: RunReport<RestoreResult> & { diff?: StepBack }): string {
+    if (report.diff === undefined) return super.render(report)
+    return stepBackText(report.diff) || 'Nothing has changed since the backup.'
   }
 
   protected override achieved(result: RestoreResult): string {
     const { backup, stateOf, rows, stoppedFor, jobsAside: jobs, feedsBuilt } = result
     const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
     return [
-      `The instance is in the state of ${stateOf} again (backup ${backup}, ${plural(rows, 'row')}).`,
+      `The instance is in the state of ${stateOf ?? 'the dump'} again (${backup}, ${plural(rows, 'row')}).`,
       ...stopped,
       keptText(result),
       ...(jobs === null || jobs.total === 0
@@ -69,6 +96,27 @@ database is emptied and filled again.`
       ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
     ].join('\n')
   }
+}
+
+type Common = Pick<RestoreOptions, 'drainSeconds' | 'replayJobs' | 'identity' | 'keepOld'>
+
+const NO_RUN = {
+  runId: null,
+  runbook: 'db:restore',
+  dryRun: true,
+  steps: [],
+  changes: [],
+  byHand: [],
+  result: null,
+  revealed: {},
+}
+
+/** A name of the store is no file, unless a file of that name lies here. */
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    found => found.isFile(),
+    () => false,
+  )
 }
 
 function keptText({ kept, keptAs, keptUntil }: RestoreResult): string {

@@ -16,6 +16,7 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'db:migrate': async () => (await import('./db/migrate.js')).migrate,
   'db:psql': async () => (await import('./db/psql.js')).sqlStatement,
   'db:reset': async () => (await import('./db/reset.js')).reset,
+  'db:restore-file': async () => (await import('./db/restore-file.js')).restoreFile,
   'db:restore': async () => (await import('./db/restore.js')).restore,
   'db:seed': async () => (await import('./db/seed.js')).seed,
   'feeds:build': async () => (await import('./content/caches.js')).buildFeeds,

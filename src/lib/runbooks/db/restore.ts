@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import { dumpTools } from '../../backups/database.js'
+import { type StepBack, stepBack, stepBackText } from '../../backups/diff.js'
 import { decryptWith } from '../../backups/encryption.js'
 import { countedTables } from '../../backups/manifest.js'
 import { differencesIn, restoreInto } from '../../backups/restore-into.js'
@@ -9,7 +10,7 @@ import { decode, differingCount, dumpOf, problemWithFiles } from '../../backups/
 import { RefusedError } from '../../errors.js'
 import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
 import { traitsOf } from '../../postgres/snapshot.js'
-import type { Consent, Runbook, Step } from '../../runbook/step.js'
+import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
 import { feedsStep } from '../replace/feeds.js'
@@ -21,6 +22,7 @@ import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
+import { refuseUnfit } from './fit.js'
 import { type ManagedWay, managedWay } from './restore-managed.js'
 import { namedBackup } from './verify.js'
 
@@ -39,8 +41,8 @@ export interface RestoreOptions extends KeepOptions {
 export interface RestoreResult {
   /** What was restored. */
   backup: string
-  /** ISO 8601: the state that the instance is in again. */
-  stateOf: string
+  /** ISO 8601: the state that the instance is in again; null where a dump of others does not tell. */
+  stateOf: string | null
   rows: number
   /** The replaced database, or the backup of its last state, and until when it is kept. */
   kept: string
@@ -63,6 +65,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     const backup = await namedBackup(toolbox, options.source)
     await refuseOther(toolbox, backup)
     await refuseOtherSecrets(toolbox, backup)
+    await refuseUnfit(toolbox, backup.manifest.schema.versions)
     const way = await managedWay(toolbox, backup, options)
     await (way ? way.check() : refuseSecondDatabase(toolbox, backup.manifest.postgres.database.bytes))
     await refuseBad(toolbox, backup, options)
@@ -70,27 +73,14 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   consent: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
     const told = await (await managedWay(toolbox, backup, options))?.told()
-    return consentOf(backup, told === undefined ? [] : [told])
+    const back = stepBackText(await backInTime(toolbox, backup, options.identity))
+    return consentOf(backup, [back, told ?? ''].filter(Boolean))
   },
   steps: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
     const way = await managedWay(toolbox, backup, options)
     if (way) return way.steps()
-    return [
-      restoreStep(backup, options),
-      compareStep(backup),
-      analyzeStep(),
-      stopStep(drain(options.drainSeconds)),
-      lookStep(),
-      jobsAsideStep(),
-      raiseStep(namesOf),
-      swapStep(namesOf, context => keptUntil(context, options)),
-      clearRedisStep(),
-      migrateStep(),
-      ...(options.replayJobs ? [replayStep()] : []),
-      startStep(),
-      feedsStep(),
-    ]
+    return [restoreStep(backup, options), compareStep(backup), ...takeItsPlace(options)]
   },
   result: async (toolbox, options, noted) => {
     const backup = await namedBackup(toolbox, options.source)
@@ -111,6 +101,29 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   },
 }
 
+/** Returns the steps that put the new database in the place of the live one, once it is what it must be. */
+export function takeItsPlace(options: KeepOptions & Pick<RestoreOptions, 'drainSeconds' | 'replayJobs'>): Step[] {
+  return [
+    analyzeStep(),
+    stopStep(drain(options.drainSeconds)),
+    lookStep(),
+    jobsAsideStep(),
+    raiseStep(namesOf),
+    swapStep(namesOf, context => keptUntil(context, options)),
+    clearRedisStep(),
+    migrateStep(),
+    ...(options.replayJobs ? [replayStep()] : []),
+    startStep(),
+    feedsStep(),
+  ]
+}
+
+/** Returns what going back to the backup means for a federated server, counted. */
+export async function backInTime(toolbox: Toolbox, backup: StoredBackup, identity?: string): Promise<StepBack> {
+  const unseal = identity === undefined ? undefined : await decryptWith(identity)
+  return stepBack(toolbox, dumpOf(backup, unseal), backup.manifest)
+}
+
 function consentOf({ manifest }: StoredBackup, told: readonly string[]): Consent {
   return { kind: 'domain', loses: [`Everything since ${manifest.startedAt} is lost here.`, ...told].join('\n') }
 }
@@ -122,21 +135,30 @@ function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
     effect: 'write',
     run: async context => {
       const { toolbox, progress, dryRun } = context
-      const { fresh } = await namesOf(context)
       await noteKeptUntil(context, options)
-      const traits = await traitsOf(await toolbox.database())
-      await withMaintenance(toolbox, 'restore', async maintenance => {
-        await dropDatabase(maintenance, fresh)
-        await createLike(maintenance, fresh, traits)
-      })
+      const fresh = await makeFresh(context)
       const source = dumpOf(backup, await unsealing(options))
       if (!dryRun) await restoreInto(toolbox, source, fresh, bytes => progress(`${Math.round(bytes / 1e6)} MB`))
     },
-    undo: async context => {
-      const { fresh } = await namesOf(context)
-      await withMaintenance(context.toolbox, 'restore', maintenance => dropDatabase(maintenance, fresh))
-    },
+    undo: undoFresh,
   }
+}
+
+/** Makes an empty database like the live one, in place of what a killed run left, and returns its name. */
+export async function makeFresh(context: StepContext): Promise<string> {
+  const { toolbox } = context
+  const { fresh } = await namesOf(context)
+  const traits = await traitsOf(await toolbox.database())
+  await withMaintenance(toolbox, 'restore', async maintenance => {
+    await dropDatabase(maintenance, fresh)
+    await createLike(maintenance, fresh, traits)
+  })
+  return fresh
+}
+
+export async function undoFresh(context: StepContext): Promise<void> {
+  const { fresh } = await namesOf(context)
+  await withMaintenance(context.toolbox, 'restore', maintenance => dropDatabase(maintenance, fresh))
 }
 
 function compareStep({ manifest }: StoredBackup): Step {

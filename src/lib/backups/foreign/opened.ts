@@ -1,0 +1,134 @@
+import { stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { RefusedError } from '../../errors.js'
+import { lacks } from '../../open-toolbox.js'
+import { decodedTables, decodeStages } from '../../postgres/dump.js'
+import { openPipeline, type Pipeline, type Stage } from '../../postgres/pipeline.js'
+import { restoreStage } from '../../postgres/toc.js'
+import type { Toolbox } from '../../toolbox.js'
+import { dumpTools } from '../database.js'
+import { decryptWith } from '../encryption.js'
+import type { TableCount } from '../manifest.js'
+import { fed } from '../verify.js'
+import { type CustomDump, recognise, type SqlDump, versionNumber } from './recognise.js'
+import { type DumpSource, fileSource } from './source.js'
+import { mastodonOf, sqlOf, survey, surveyOf } from './sql.js'
+import { unpacked } from './unpack.js'
+
+/** A dump that somebody else made, read once to its end. */
+export interface ForeignDump {
+  path: string
+  /** In words: `custom format by pg_dump 15.18`. */
+  about: string
+  bytes: number
+  tables: TableCount[]
+  /** The versions in schema_migrations. */
+  versions: string[]
+  /** Its rows as SQL, where it is plain. */
+  sql?: () => Promise<Readable>
+  /** Restores it into a new and empty database. @throws RefusedError at the first error. */
+  into(database: string, onProgress?: (bytes: number) => void): Promise<void>
+}
+
+/** Reads a dump to its end. @throws RefusedError for what is damaged, cut, or none of Mastodon's. */
+export async function openForeign(toolbox: Toolbox, path: string, identity: string | undefined): Promise<ForeignDump> {
+  const unseal = identity === undefined ? undefined : await decryptWith(identity)
+  const source = fileSource(path, unseal && (encrypted => encrypted.pipe(unseal.stream())))
+  const kind = await recognise(source, toolbox.runner)
+  return kind.format === 'custom' ? openCustom(toolbox, source, kind) : openSql(toolbox, source, kind)
+}
+
+async function openCustom(toolbox: Toolbox, packed: DumpSource, kind: CustomDump): Promise<ForeignDump> {
+  const { path } = packed
+  const source = unpacked(packed, kind.packing, toolbox.runner)
+  const { tools, equipment } = await dumpTools(toolbox)
+  refuseNewer(path, kind, equipment.version)
+  const through = async (stages: readonly Stage[], what: string) => {
+    const started = await openPipeline(tools, stages, { what, effect: 'read', fed: true })
+    return { started, sent: send(source, started) }
+  }
+  const counting = await through(decodeStages(false, equipment), 'pg_restore')
+  const tables = decodedTables(await printed(counting))
+  if (tables === undefined) throw new RefusedError({ code: 'dump-not-whole', message: `${path} is cut off.` })
+  const versions = await through([VERSIONS], 'pg_restore')
+  const [part] = await surveyOf(versions.started.run.stdout, { path, cluster: false })
+  await versions.sent
+  return {
+    ...{ path, about: `custom format by pg_dump ${kind.header.dumpedBy}`, bytes: await sizeOf(path), tables },
+    versions: part?.versions ?? [],
+    into: async (database, onProgress) => {
+      const stage = restoreStage(['-d', database], undefined)
+      await pour(toolbox, source, stage, database, onProgress)
+    },
+  }
+}
+
+const VERSIONS: Stage = {
+  name: 'pg_restore',
+  words: ['pg_restore', '--schema=public', '--table=schema_migrations', '-f', '-'],
+}
+
+/** A pg_restore reads dumps of its own age and older ones. */
+function refuseNewer(path: string, { header }: CustomDump, program: number): void {
+  const dumpedBy = versionNumber(header.dumpedBy)
+  if (dumpedBy === undefined || Math.floor(dumpedBy / 10_000) <= Math.floor(program / 10_000)) return
+  throw new RefusedError({
+    code: 'dump-too-new',
+    message: `${path} was made by pg_dump ${header.dumpedBy}, the programs at hand are of ${Math.floor(program / 10_000)}.`,
+    cause: 'An older pg_restore does not read it, and an older server may not understand it.',
+    next: `Let the server be of PostgreSQL ${Math.floor(dumpedBy / 10_000)}, then run the command again.`,
+  })
+}
+
+async function openSql(toolbox: Toolbox, source: DumpSource, kind: SqlDump): Promise<ForeignDump> {
+  const { path } = source
+  const parts = await survey(source, kind, toolbox.runner)
+  const part = mastodonOf(path, parts)
+  const sql = () => sqlOf(source, kind, { database: part.database, runner: toolbox.runner })
+  const about = `SQL${kind.cluster ? ' of a whole server' : ''}${kind.dumpedBy ? ` by pg_dump ${kind.dumpedBy}` : ''}`
+  return {
+    ...{ path, about, bytes: await sizeOf(path), tables: part.tables, versions: part.versions, sql },
+    into: (database, onProgress) => pour(toolbox, { path, open: sql }, PSQL, database, onProgress),
+  }
+}
+
+/** Never `-1`: the stream commits by itself, once it was seen to be whole. */
+const PSQL: Stage = { name: 'psql', words: ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null'] }
+
+async function pour(
+  toolbox: Toolbox,
+  source: DumpSource,
+  stage: Stage,
+  database: string,
+  onProgress: ((bytes: number) => void) | undefined,
+): Promise<void> {
+  const tools = await toolbox.backend.postgres?.tools?.()
+  if (tools === undefined) throw lacks(toolbox.backend, 'postgres', stage.name)
+  const started = await openPipeline(tools, [stage], { what: stage.name, effect: 'write', fed: true, database })
+  started.run.stdout.resume()
+  await send(source, started, onProgress)
+}
+
+async function send(source: DumpSource, into: Pipeline, onProgress?: (bytes: number) => void): Promise<void> {
+  const bytes = await source.open()
+  let sent = 0
+  if (onProgress)
+    bytes.on('data', (chunk: Buffer) => {
+      sent += chunk.length
+      onProgress(sent)
+    })
+  await fed(pipeline(bytes, into.run.stdin), into)
+}
+
+async function printed({ started, sent }: { started: Pipeline; sent: Promise<void> }): Promise<string> {
+  sent.catch(() => undefined)
+  let text = ''
+  for await (const chunk of started.run.stdout.setEncoding('utf8')) text += chunk
+  await sent
+  return text
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path)).size
+}

@@ -1,0 +1,157 @@
+import { basename } from 'node:path'
+import { stepBack, stepBackText } from '../../backups/diff.js'
+import { type ForeignDump, openForeign } from '../../backups/foreign/opened.js'
+import { differencesIn, openOther } from '../../backups/restore-into.js'
+import { RefusedError, UsageError } from '../../errors.js'
+import type { Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import { type KeepOptions, noteKeptUntil } from '../replace/keep.js'
+import { namesOf } from '../replace/names.js'
+import { jobsAside } from '../replace/redis.js'
+import { refuseSecondDatabase } from '../replace/second-database.js'
+import { refuseUnfit } from './fit.js'
+import { makeFresh, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
+
+export interface RestoreFileOptions extends KeepOptions {
+  /** The path of a dump that this tool did not make. */
+  file: string
+  identity?: string
+  drainSeconds: number
+  replayJobs: boolean
+  /** The operator takes it although nothing proves that its content is what was dumped. */
+  unverified: boolean
+}
+
+/** A dump of text takes several times its size in a database. */
+const GROWTH = 6
+
+/** Restores a dump that others made: by pg_dump in custom format, plain SQL, or pg_dumpall. */
+export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
+  name: 'db:restore-file',
+  check: async (toolbox, options) => {
+    if (!options.unverified) throw notProven(options.file)
+    refuseManaged(toolbox)
+    const dump = await opened(toolbox, options)
+    await refuseUnfit(toolbox, dump.versions)
+    await refuseSecondDatabase(toolbox, dump.bytes * GROWTH)
+  },
+  consent: async (toolbox, options) => {
+    const told = await toldOf(toolbox, options)
+    return {
+      kind: 'domain',
+      loses: [`Everything since the dump ${options.file} was made is lost here.`, told].join('\n'),
+    }
+  },
+  steps: async (toolbox, options) => {
+    const dump = () => opened(toolbox, options)
+    return [fileStep(options, dump), compareFileStep(dump), ...takeItsPlace(options)]
+  },
+  result: async (toolbox, options, noted) => {
+    const dump = await opened(toolbox, options)
+    const stopped = noted('stopped-for')
+    return {
+      backup: basename(options.file),
+      stateOf: null,
+      rows: dump.tables.reduce((sum, table) => sum + table.rows, 0),
+      kept: noted('kept') ?? '',
+      keptAs: 'database',
+      keptUntil: noted('kept-until') || null,
+      stoppedFor: stopped === undefined ? null : Number(stopped),
+      jobsAside: jobsAside(noted),
+      feedsBuilt: noted('feeds') === 'built',
+    }
+  },
+}
+
+/** Reading it to its end takes long: once for each call of the tool. */
+const read = new WeakMap<Toolbox, Promise<ForeignDump>>()
+
+function opened(toolbox: Toolbox, { file, identity }: RestoreFileOptions): Promise<ForeignDump> {
+  const dump = read.get(toolbox) ?? openForeign(toolbox, file, identity)
+  read.set(toolbox, dump)
+  return dump
+}
+
+/** Only rows that a plain dump holds as text can be compared before they are restored. */
+async function toldOf(toolbox: Toolbox, options: RestoreFileOptions): Promise<string> {
+  const { sql } = await opened(toolbox, options)
+  if (sql === undefined) return 'What that is cannot be counted beforehand for a dump of this format.'
+  return stepBackText(await stepBack(toolbox, { sql }, null))
+}
+
+function fileStep(options: RestoreFileOptions, dump: () => Promise<ForeignDump>): Step {
+  return {
+    id: 'restore',
+    title: `Restore ${basename(options.file)} into a new database beside the live one`,
+    effect: 'write',
+    run: async context => {
+      await noteKeptUntil(context, options)
+      const fresh = await makeFresh(context)
+      const { into } = await dump()
+      if (!context.dryRun) await into(fresh, bytes => context.progress(`${Math.round(bytes / 1e6)} MB`))
+    },
+    undo: undoFresh,
+  }
+}
+
+function compareFileStep(dump: () => Promise<ForeignDump>): Step {
+  return {
+    id: 'compare',
+    title: 'Compare every table’s rows with the dump, and the domain',
+    effect: 'read',
+    run: async context => {
+      if (context.dryRun) return
+      const { fresh } = await namesOf(context)
+      const [difference] = await differencesIn(context.toolbox, fresh, { tables: (await dump()).tables })
+      if (difference !== undefined) throw otherwise(difference)
+      await refuseOtherDomain(context, fresh)
+    },
+  }
+}
+
+/** The addresses of local posts name the domain that other servers know them by (statuses.uri, 1.6 and later). */
+async function refuseOtherDomain({ toolbox }: StepContext, name: string): Promise<void> {
+  const config = await toolbox.app.config()
+  const own = [await toolbox.app.domain(), config.get('WEB_DOMAIN')].filter(Boolean)
+  const database = await openOther(toolbox, name, 'compare')
+  try {
+    const [row] = await database.query<{ host: string }>(
+      `SELECT split_part(uri, '/', 3) AS host FROM statuses WHERE local AND uri LIKE 'http%' ORDER BY id DESC LIMIT 1`,
+    )
+    if (row === undefined || own.includes(row.host)) return
+    throw new RefusedError({
+      code: 'backup-of-another-domain',
+      message: `The dump is of ${row.host}, this instance is ${own.join(' or ')}.`,
+      cause: 'Accounts, posts and keys belong to their domain: other servers know them by it.',
+    })
+  } finally {
+    await database.close()
+  }
+}
+
+function refuseManaged({ backend }: Toolbox): void {
+  if (backend.captures === undefined) return
+  throw new RefusedError({
+    code: 'file-on-managed-database',
+    message: 'A dump of others is not restored where the platform runs the database.',
+    cause: 'No second database can be made there to compare it in.',
+    next: 'Restore a backup of mstdn-ops, or the platform’s own: heroku pg:backups:restore',
+  })
+}
+
+function notProven(file: string): UsageError {
+  return new UsageError({
+    code: 'content-not-proven',
+    message: `The content of ${file} is not proven: it is no backup of mstdn-ops, and brings no checksum.`,
+    cause: 'Its form is looked at, and every row is counted; a changed letter inside of a row would not be seen.',
+    next: 'To take it all the same, add --unverified and --confirm DOMAIN.',
+  })
+}
+
+function otherwise(cause: string): RefusedError {
+  return new RefusedError({
+    code: 'restored-otherwise',
+    message: 'What was restored is not what the dump holds.',
+    cause,
+  })
+}

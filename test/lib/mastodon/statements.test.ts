@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrationsUpTo } from '../../../src/lib/backends/direct/sandbox/migrations.js'
 import { demoData } from '../../../src/lib/backends/direct/sandbox/seed.js'
 import {
+  countAdministrators,
   FIND_ADMINISTRATOR_ROLE,
   hasRoleTable,
   LIST_ROLES,
@@ -89,6 +90,20 @@ describe.each(ERAS)('on a database of %s', release => {
     const bob = await one<UserRow>(findUser(version, 'bob'))
     expect(await one<StaffRow>(readRole(version, (await alice()).id))).toMatchObject({ administrator: true })
     expect(await one<StaffRow>(readRole(version, bob.id))).toMatchObject({ administrator: false, moderator: false })
+  })
+
+  test('an administrator counts who is confirmed and, where that is asked, approved', async () => {
+    const count = async () => Number((await one<{ count: number }>(countAdministrators(version))).count)
+    const { id } = await alice()
+    expect(await count()).toBe(1)
+    const obstacles = [`confirmed_at = NULL`, ...(version.atLeast('2.8.0') ? ['approved = false'] : [])]
+    for (const obstacle of obstacles) {
+      await database.write(`UPDATE users SET ${obstacle} WHERE id = $1`, [id])
+      expect(await count(), obstacle).toBe(0)
+      const undone = obstacle.replace('NULL', 'now()').replace('false', 'true')
+      await database.write(`UPDATE users SET ${undone} WHERE id = $1`, [id])
+    }
+    expect(await count()).toBe(1)
   })
 
   const roleTest = async () => {

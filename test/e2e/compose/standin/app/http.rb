@@ -5,7 +5,7 @@ module Standin
   # A very small HTTP server: one thread for each connection, one request on each.
   module Http
     Request = Struct.new(:method, :path, :headers)
-    REASONS = { 200 => 'OK', 301 => 'Moved Permanently', 403 => 'Forbidden', 404 => 'Not Found', 500 => 'Internal Server Error' }.freeze
+    REASONS = { 200 => 'OK', 301 => 'Moved Permanently', 401 => 'Unauthorized', 403 => 'Forbidden', 404 => 'Not Found', 500 => 'Internal Server Error' }.freeze
 
     def self.serve(port, title)
       server = TCPServer.new('0.0.0.0', port)

@@ -1,3 +1,4 @@
+require 'standin/actors'
 require 'standin/boot'
 require 'standin/assets'
 require 'standin/jobs'
@@ -109,6 +110,7 @@ module Standin
     task('mastodon:confirm_email', gone: '2.6.0') { OldStaff.confirm_email }
     task('mastodon:add_user', first: '1.5.0', gone: '2.6.0') { abort 'add_user asks its questions on a terminal only' }
     task('mastodon:users:admins', gone: '2.6.0') { OldStaff.list_admins }
+    task('standin:keys') { Actors.make_keys }
     task('mastodon:setup', first: '2.3.0') { abort 'The set-up wizard asks its questions on a terminal only' }
   end
 

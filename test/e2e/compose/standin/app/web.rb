@@ -1,8 +1,10 @@
 require 'pg'
+require 'standin/actors'
 require 'standin/boot'
 require 'standin/faults'
 require 'standin/http'
 require 'standin/migrations'
+require 'standin/people'
 require 'standin/store'
 
 module Standin
@@ -38,6 +40,7 @@ module Standin
       return health if request.path == '/health'
       return [200, TEXT, Store.value('SELECT 1')] if request.path == '/db'
       return [200, 'application/json', JSON.generate(post: post)] if request.path == '/standin/post'
+      return Actors.page(request) if request.path.start_with?('/standin/sign/')
 
       [404, TEXT, 'Not found']
     end
@@ -68,6 +71,9 @@ module Standin
     end
 
     def page(request)
+      actor = Actors.page(request)
+      return actor if actor
+
       body = pages[request.path]
       body ? [200, 'application/json', JSON.generate(body.call)] : [404, TEXT, 'Not found']
     end

@@ -1,0 +1,239 @@
+import { createVerify } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Boundary } from '../../../src/lib/runbook/run.js'
+import { people, type Stack, startStack } from './bed/bed.js'
+import { since } from './bed/images.js'
+import { BrokenRun } from './broken-run.js'
+
+const FULL = process.env.MSTDN_TEST_FULL !== undefined
+const PATIENCE = 300_000
+const OTHERS = 'another:application'
+const TOKEN = 'token-of-alice'
+const NAMES = Object.keys(people).filter(name => name !== 'mallory')
+
+interface Actor {
+  id: string
+  publicKey: { id: string; publicKeyPem: string }
+}
+
+/** What other servers see of an account: where it is, and by which key they know its signatures. */
+interface Seen {
+  actor: Actor
+  signed: { keyId: string; text: string; signature: string }
+}
+
+/** One server's web process, as another server asks it. */
+class Outside {
+  readonly #stack: Stack
+
+  constructor(stack: Stack) {
+    this.#stack = stack
+  }
+
+  async json<T>(path: string, headers: readonly string[] = []): Promise<T> {
+    const all = [`Host: ${this.#stack.domain}`, 'X-Forwarded-Proto: https', ...headers].flatMap(line => ['-H', line])
+    const { stdout } = await this.#stack.exec('web', ['curl', '-s', ...all, `localhost:3000${path}`])
+    return JSON.parse(stdout) as T
+  }
+
+  async seen(name: string): Promise<Seen> {
+    return { actor: await this.json(`/users/${name}`), signed: await this.json(`/standin/sign/${name}`) }
+  }
+}
+
+function accepts({ publicKey }: Actor, { text, signature }: Seen['signed']): boolean {
+  return createVerify('sha256').update(text).verify(publicKey.publicKeyPem, Buffer.from(signature, 'base64'))
+}
+
+/** Alice has a token of an app, is followed from elsewhere, and has the address of before 4.5; bob has the one since. */
+async function furnish(stack: Stack): Promise<void> {
+  await stack.psql(`
+    INSERT INTO follows (account_id, target_account_id, created_at, updated_at)
+      SELECT id, ${people.alice}, now(), now() FROM accounts WHERE id BETWEEN 106 AND 108;
+    INSERT INTO oauth_applications (name, uid, secret, redirect_uri, superapp, created_at, updated_at)
+      VALUES ('bot', 'bot-uid', 'bot-secret', 'urn:x', false, now(), now());
+    INSERT INTO oauth_access_tokens (token, resource_owner_id, application_id, scopes, created_at)
+      SELECT '${TOKEN}', ${people.alice}, id, 'read', now() FROM oauth_applications WHERE uid = 'bot-uid';`)
+  if (since(stack.version, '4.5.0')) await stack.psql(`UPDATE accounts SET id_scheme = 0 WHERE id = ${people.alice}`)
+  const { code, stderr } = await stack.oneOff(['rake', 'standin:keys'])
+  expect(code, stderr).toBe(0)
+}
+
+/** What is to be the same in the old and the new database. */
+const KEPT = [
+  'SELECT to_jsonb(u) FROM users u ORDER BY id',
+  'SELECT to_jsonb(f) FROM follows f ORDER BY id',
+  'SELECT to_jsonb(t) FROM oauth_access_tokens t ORDER BY id',
+  'SELECT to_jsonb(b) FROM domain_blocks b ORDER BY id',
+  "SELECT to_jsonb(a) - 'statuses_count' FROM accounts a WHERE domain IS NULL ORDER BY id",
+  'SELECT to_jsonb(a) FROM accounts a WHERE id IN (SELECT account_id FROM follows) AND domain IS NOT NULL ORDER BY id',
+  'SELECT version FROM schema_migrations ORDER BY version',
+]
+
+/** What each table gives to its next row, and the greatest id that it had. */
+async function ids(stack: Stack, database: string, expression: (table: string, given: string) => string) {
+  const tables = await stack.psql(`SELECT c.relname, pg_get_expr(d.adbin, d.adrelid) FROM pg_class c
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id' JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace ORDER BY 1`)
+  const each = tables.split('\n').map(line => {
+    const [table = '', given = ''] = line.split('|')
+    return `SELECT '${table}', (${expression(table, given)})::text`
+  })
+  const rows = (await stack.psql(each.join(' UNION ALL '), database)).split('\n')
+  return new Map(rows.map(row => row.split('|') as [string, string]))
+}
+
+const options = { drop: [], withoutFollows: false, drainSeconds: 0 }
+
+const RELEASES = FULL ? ['2.4.5', '4.3.8', '4.5.3', '4.7.2'] : ['4.5.3']
+
+/** Each test goes on where the one before it ended. */
+describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
+  let stack: Stack
+  let story: BrokenRun
+  let outside: Outside
+  const before = new Map<string, Seen>()
+
+  beforeAll(async () => {
+    stack = await startStack({ version, ...(FULL ? {} : { variant: 'lean', streaming: false }) })
+    story = new BrokenRun(stack)
+    outside = new Outside(stack)
+    await furnish(stack)
+    for (const name of NAMES) before.set(name, await outside.seen(name))
+  }, PATIENCE)
+  afterAll(async () => {
+    story?.remove()
+    await stack?.stop()
+  })
+
+  const posts = () => stack.psql('SELECT count(*) FROM statuses')
+  const databases = (like: string) => stack.psql(`SELECT datname FROM pg_database WHERE datname LIKE '${like}'`)
+
+  test.each([
+    ['a baseline', ['--to', 'latest'], 'db:restore'],
+    ['no administrator', since(version, '4.0.0') ? ['--drop', 'tokens,roles'] : ['--drop', 'users'], '--drop'],
+    ['another domain', [], '--dry-run'],
+  ])('is refused for %s', async (why, flags, next) => {
+    const domain = why === 'another domain' ? 'other.example' : stack.domain
+    const { exitCode, stderr } = await story.tool('db:reset', '--confirm', domain, ...flags)
+    expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringContaining(next) })
+  })
+
+  test('a plan counts what is kept, what is lost and who is left without posts, and changes nothing', async () => {
+    const { exitCode, stderr, stdout } = await story.tool('db:reset', '--without-follows', '--dry-run')
+    expect(exitCode, stderr).toBe(0)
+    expect(stderr).toContain('users 4')
+    expect(stderr).toContain('40 posts of people here')
+    expect(stderr).toContain('3 followers on 3 other servers silently stop receiving posts.')
+    expect(stdout).toContain('COPY accounts FROM STDIN')
+    expect(stdout).not.toContain('COPY follows')
+    expect({ posts: await posts(), made: await databases('mstdn_ops%') }).toEqual({ posts: '160', made: '' })
+  })
+
+  /** With reduced counts it is killed when all is copied and nothing is known of it, and resumed. */
+  async function carryOut() {
+    if (FULL) {
+      const { stdout, stderr } = await story.tool('db:reset', '--confirm', stack.domain, '--drain', '1s', '--json')
+      return JSON.parse(stdout || stderr)
+    }
+    const end = await story.breakAt('db:reset', options, { step: 'copy', boundary: 'acted' })
+    expect({ killed: end.killed, posts: await posts() }).toEqual({ killed: true, posts: '160' })
+    const { stdout, stderr } = await story.tool('resume', '--json')
+    return JSON.parse(stdout || stderr).report
+  }
+
+  test('the posts are gone, and everything by which others know the server is as it was', async () => {
+    await stack.redis('SET', OTHERS, 'kept')
+    const planned = await story.tool('db:reset', '--dry-run', '--json')
+    const { result, changes } = await carryOut()
+    const copies = (lines: string[]) =>
+      lines.filter(line => line.startsWith('COPY ')).map(line => line.replace(/mstdn_ops_new_\w+/, 'NEW'))
+    expect(copies(changes)).toEqual(copies(JSON.parse(planned.stdout).changes))
+    expect(await posts()).toBe('0')
+    const kept = await databases('mstdn_ops_kept%')
+    expect(result).toMatchObject({ database: kept, leftBehind: 0, unserved: null })
+    expect(result.lost).toContainEqual({ what: 'posts of people here', rows: 40 })
+    for (const sql of KEPT) expect(await stack.psql(sql), sql).toBe(await stack.psql(sql, kept))
+    expect(await stack.redis('GET', OTHERS)).toBe('kept')
+    expect(await databases('mstdn_ops_new%')).toBe('')
+  })
+
+  test('every account has the address and the key that it had, and who knew that accepts what it signs', async () => {
+    for (const name of NAMES) {
+      const [old, now] = [before.get(name) as Seen, await outside.seen(name)]
+      expect(now.actor).toEqual(old.actor)
+      expect(accepts(old.actor, now.signed)).toBe(true)
+      const others = before.get(name === 'bob' ? 'alice' : 'bob') as Seen
+      expect(accepts(others.actor, now.signed)).toBe(false)
+    }
+    if (since(version, '4.5.0')) {
+      expect(before.get('alice')?.actor.id).toBe(`https://${stack.domain}/users/alice`)
+      expect(before.get('bob')?.actor.id).toBe(`https://${stack.domain}/ap/users/${people.bob}`)
+    }
+  })
+
+  test('an app goes on with its token', async () => {
+    const authorized = await outside.json('/api/v1/accounts/verify_credentials', [`Authorization: Bearer ${TOKEN}`])
+    expect(authorized).toEqual({ id: String(people.alice) })
+    const stranger = await outside.json('/api/v1/accounts/verify_credentials', ['Authorization: Bearer x'])
+    expect(stranger).toHaveProperty('error')
+  })
+
+  test('no id is given out that the replaced database had used', async () => {
+    const kept = await databases('mstdn_ops_kept%')
+    const next = await ids(stack, stack.database, (_table, given) => given)
+    const used = await ids(stack, kept, table => `SELECT coalesce(max(id), 0) FROM ${table}`)
+    expect(next.size).toBeGreaterThan(30)
+    for (const [table, id] of next) expect(BigInt(id) > BigInt(used.get(table) ?? 0), table).toBe(true)
+    const written = await outside.json<{ post: string }>('/standin/post')
+    expect(BigInt(written.post) > BigInt(used.get('statuses') ?? 0)).toBe(true)
+  })
+
+  test('files of the posts are left alone while rollback may need them', async () => {
+    const { exitCode, stderr } = await story.tool('daily', '--remove-orphans')
+    expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringContaining('db:discard') })
+  })
+
+  test('rollback brings everything back, and no id of the time between comes again', async () => {
+    const between = await stack.psql('SELECT max(id) FROM statuses')
+    const { exitCode, stderr } = await story.tool('rollback', '--confirm', stack.domain)
+    expect(exitCode, stderr).toBe(0)
+    expect({ posts: await posts(), follows: await stack.psql('SELECT count(*) FROM follows') }).toEqual({
+      ...{ posts: '160', follows: '9' },
+    })
+    const written = await outside.json<{ post: string }>('/standin/post')
+    expect(BigInt(written.post) > BigInt(between)).toBe(true)
+    expect((await story.tool('db:discard', '--yes')).exitCode).toBe(0)
+    expect(await databases('mstdn_ops%')).toBe('')
+    await stack.psql(`DELETE FROM statuses WHERE id = ${written.post}`)
+  })
+
+  const steps = FULL && version === '4.5.3' ? ['safety-backup', 'empty', 'copy', 'compare', 'owner', 'swap'] : []
+
+  test.each(steps)('a failure after %s takes everything back', async step => {
+    const end = await story.breakAt('db:reset', options, { step, boundary: 'acted', by: 'failure' })
+    expect({ end, posts: await posts(), left: await databases('mstdn_ops%') }).toEqual({
+      ...{ end: expect.objectContaining({ exitCode: 4 }), posts: '160', left: '' },
+    })
+    await story.expectOver('undone')
+  })
+
+  const boundaries: Boundary[] = ['started', 'acted']
+  test.each(boundaries.flatMap(boundary => steps.map(step => [step, boundary] as const)))(
+    'killed at %s (%s), resume ends it',
+    async (step, boundary) => {
+      const end = await story.breakAt('db:reset', options, { step, boundary })
+      expect(end.killed).toBe(true)
+      expect(await posts()).toBe(step === 'swap' && boundary === 'acted' ? '0' : '160')
+      const { exitCode, stderr } = await story.tool('resume', '--json')
+      expect(exitCode, stderr).toBe(0)
+      expect(await posts()).toBe('0')
+      const seen = await outside.seen('alice')
+      expect(accepts((before.get('alice') as Seen).actor, seen.signed)).toBe(true)
+      await story.expectOver('done')
+      expect((await story.tool('rollback', '--confirm', stack.domain)).exitCode).toBe(0)
+      expect(await posts()).toBe('160')
+      expect((await story.tool('db:discard', '--yes')).exitCode).toBe(0)
+    },
+  )
+})

@@ -17,8 +17,6 @@ export type Columns = ReadonlyMap<string, ReadonlySet<string>>
 /** Tables that the live database must have for anything to be compared; every release has them. */
 export const NEEDED = ['accounts', 'users', 'statuses'] as const
 
-const LOCAL = 'SELECT id FROM accounts WHERE domain IS NULL'
-
 /** Rows that are there or not, told by their key. */
 export interface Relation {
   id: RelationId
@@ -99,11 +97,15 @@ WHERE table_schema = current_schema() AND table_name = ANY($1)`,
 /** Counts the rows of a relation: one row of {n}. */
 export function countRelation({ table, keys, of, notOf }: Relation): Statement {
   const conditions = [
-    ...keys.map(({ column }) => `${column} IS NOT NULL`),
-    ...(of ? [`${of} IN (${LOCAL})`] : []),
-    ...(notOf ? [`${notOf} NOT IN (${LOCAL})`] : []),
+    ...keys.map(({ column }) => `t.${column} IS NOT NULL`),
+    ...(of ? [account(of, 'IS NULL')] : []),
+    ...(notOf ? [account(notOf, 'IS NOT NULL')] : []),
   ]
-  return { sql: `SELECT count(*) AS n FROM ${table} WHERE ${conditions.join(' AND ')}`, params: [] }
+  return { sql: `SELECT count(*) AS n FROM ${table} t WHERE ${conditions.join(' AND ')}`, params: [] }
+}
+
+function account(column: string, domain: 'IS NULL' | 'IS NOT NULL'): string {
+  return `EXISTS (SELECT FROM accounts a WHERE a.id = t.${column} AND a.domain ${domain})`
 }
 
 /** Counts those of the rows that the live database has, too: one row of {n}. A value for each key in each row. */

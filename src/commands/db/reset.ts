@@ -6,6 +6,10 @@ import { unservedLine } from '../../lib/runbooks/db/reset-plan.js'
 import { durationOf } from '../../lib/sizes.js'
 import { grouped, plural } from '../../lib/text.js'
 
+/** Without these nobody could administer the result, which is refused. */
+const NEEDED = ['users', 'roles']
+const DROPPABLE = DROPPABLE_GROUPS.filter(group => !NEEDED.includes(group))
+
 export default class Reset extends ChangeCommand<ResetResult> {
   static override summary = 'Begin anew with an empty database that keeps the identity.'
   static override description =
@@ -30,7 +34,7 @@ The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops i
     }),
     drop: Flags.string({
       helpValue: 'GROUP,…',
-      summary: `Do not keep these: ${DROPPABLE_GROUPS.join(', ')}.`,
+      summary: `Do not keep these: ${DROPPABLE.join(', ')}.`,
     }),
     'without-follows': Flags.boolean({
       summary: 'Do not keep who follows whom: followers on other servers silently stop receiving posts.',

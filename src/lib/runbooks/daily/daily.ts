@@ -12,6 +12,7 @@ import type { Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { operationStep, saidKey } from '../content/app-operation.js'
 import { areMediaOutOfReach } from '../content/lost-files.js'
+import { expiredStep } from '../db/expired.js'
 import { liveName } from '../replace/names.js'
 
 export interface DailyOptions {
@@ -60,7 +61,7 @@ export const daily: Runbook<DailyOptions, DailyResult> = {
   steps: async (toolbox, options) => {
     const version = await toolbox.app.version()
     const extras = (await wantedHere(toolbox, options)).map(extra => extraStep(toolbox, extra))
-    return [...(supports('daily', version) ? [dailyStep()] : []), ...extras]
+    return [...(supports('daily', version) ? [dailyStep()] : []), ...extras, expiredStep()]
   },
   result: async (toolbox, options, noted) => {
     const steps = await daily.steps(toolbox, options)

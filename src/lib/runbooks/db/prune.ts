@@ -7,6 +7,7 @@ import type { Keep } from '../../instance.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import { humanBytes, plural, printableLine, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import { expiredStep } from './expired.js'
 
 export interface PruneOptions {
   keep: Required<Keep>
@@ -22,9 +23,6 @@ export interface PruneResult {
 
 type Going = PruneResult['removed'][number]
 
-/** Whose time is over as well: each returns the steps that remove it, none where there is nothing. */
-const SWEPT_AS_WELL: readonly ((toolbox: Toolbox) => Promise<Step[]>)[] = []
-
 /**
  * Removes the backups that no rule keeps. Nothing goes when the newest attempt to make one failed. A killed run leaves
  * whole backups, and at most one that is half removed and not listed any more.
@@ -39,8 +37,7 @@ export const prune: Runbook<PruneOptions, PruneResult> = {
   },
   steps: async (toolbox, options) => {
     const going = await goingOf(toolbox, options)
-    const others = await Promise.all(SWEPT_AS_WELL.map(sweep => sweep(toolbox)))
-    return [...going.map(removeStep), ...others.flat()]
+    return [...going.map(removeStep), expiredStep()]
   },
   result: async (toolbox, _options, noted) => ({
     removed: removedSoFar(noted),

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { stepBack, stepBackText } from '../../backups/diff.js'
+import { stepBack } from '../../backups/diff.js'
 import { type ForeignDump, openForeign } from '../../backups/foreign/opened.js'
 import { differencesIn, openOther } from '../../backups/restore-into.js'
 import { RefusedError, UsageError } from '../../errors.js'
@@ -10,7 +10,7 @@ import { namesOf } from '../replace/names.js'
 import { jobsAside } from '../replace/redis.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { refuseUnfit } from './fit.js'
-import { makeFresh, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
+import { backText, makeFresh, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
 
 export interface RestoreFileOptions extends KeepOptions {
   /** The path of a dump that this tool did not make. */
@@ -76,7 +76,7 @@ function opened(toolbox: Toolbox, { file, identity }: RestoreFileOptions): Promi
 async function toldOf(toolbox: Toolbox, options: RestoreFileOptions): Promise<string> {
   const { sql } = await opened(toolbox, options)
   if (sql === undefined) return 'What that is cannot be counted beforehand for a dump of this format.'
-  return stepBackText(await stepBack(toolbox, { sql }, null))
+  return backText(stepBack(toolbox, { sql }, null))
 }
 
 function fileStep(options: RestoreFileOptions, dump: () => Promise<ForeignDump>): Step {

@@ -7,7 +7,7 @@ import { differencesIn, restoreInto } from '../../backups/restore-into.js'
 import { mismatches } from '../../backups/secrets.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
-import { RefusedError } from '../../errors.js'
+import { OperatorError, RefusedError } from '../../errors.js'
 import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
 import { traitsOf } from '../../postgres/snapshot.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
@@ -73,7 +73,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   consent: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
     const told = await (await managedWay(toolbox, backup, options))?.told()
-    const back = stepBackText(await backInTime(toolbox, backup, options.identity))
+    const back = await backText(backInTime(toolbox, backup, options.identity))
     return consentOf(backup, [back, told ?? ''].filter(Boolean))
   },
   steps: async (toolbox, options) => {
@@ -116,6 +116,16 @@ export function takeItsPlace(options: KeepOptions & Pick<RestoreOptions, 'drainS
     startStep(),
     feedsStep(),
   ]
+}
+
+/** Returns it in words; a dump that lacks what is compared may be restored all the same. */
+export async function backText(back: Promise<StepBack>): Promise<string> {
+  try {
+    return stepBackText(await back)
+  } catch (error) {
+    if (error instanceof OperatorError && error.code === 'dump-not-comparable') return `Not counted: ${error.message}`
+    throw error
+  }
 }
 
 /** Returns what going back to the backup means for a federated server, counted. */

@@ -72,6 +72,7 @@ describe('db:prune', () => {
     expect(report.steps.map(({ title }) => title)).toEqual([
       `Remove ${nameOf(20)}: beyond 2 days, 0 weeks and 0 months`,
       `Remove ${nameOf(19)}: beyond 2 days, 0 weeks and 0 months`,
+      'Drop replaced databases whose time is over',
     ])
     expect(report.result?.removed.map(({ name, bytes }) => ({ name, bytes }))).toEqual([
       { name: nameOf(20), bytes: 1000 },

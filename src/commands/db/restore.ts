@@ -5,9 +5,9 @@ import { type StepBack, stepBackText } from '../../lib/backups/diff.js'
 import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
 import type { RunReport } from '../../lib/runbook/run.js'
 import { backInTime, type RestoreOptions, type RestoreResult, restore } from '../../lib/runbooks/db/restore.js'
+import { restoredText } from '../../lib/runbooks/db/restored.js'
 import { namedBackup } from '../../lib/runbooks/db/verify.js'
 import { durationOf } from '../../lib/sizes.js'
-import { plural } from '../../lib/text.js'
 import { identityFlag } from './verify.js'
 
 export default class Restore extends ChangeCommand<RestoreResult> {
@@ -84,17 +84,7 @@ database is emptied and filled again.`
   }
 
   protected override achieved(result: RestoreResult): string {
-    const { backup, stateOf, rows, stoppedFor, jobsAside: jobs, feedsBuilt } = result
-    const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
-    return [
-      `The instance is in the state of ${stateOf ?? 'the dump'} again (${backup}, ${plural(rows, 'row')}).`,
-      ...stopped,
-      keptText(result),
-      ...(jobs === null || jobs.total === 0
-        ? []
-        : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
-      ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
-    ].join('\n')
+    return restoredText(result)
   }
 }
 
@@ -117,11 +107,4 @@ function isFile(path: string): Promise<boolean> {
     found => found.isFile(),
     () => false,
   )
-}
-
-function keptText({ kept, keptAs, keptUntil }: RestoreResult): string {
-  if (keptAs === 'backup')
-    return `The state before is the backup ${kept}, which mstdn-ops db:restore ${kept} puts back.`
-  const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
-  return `The replaced database is kept as ${keptAs === 'addon' ? 'the add-on ' : ''}${kept}, ${until}.`
 }

@@ -49,3 +49,11 @@ export function sidekiqMajorsIn(healthCommand: string): number[] {
   const [, named = ''] = /idekiq[\s\\]*(\[\d+\]|\d+)/i.exec(healthCommand) ?? []
   return named.startsWith('[') ? [...named.slice(1, -1)].map(Number) : named === '' ? [] : [Number(named)]
 }
+
+/**
+ * Returns the words that fill the search index anew, which knows what the database held before it was replaced;
+ * undefined before 2.8.0, which has no command for it (lib/mastodon/search_cli.rb @v2.8.0).
+ */
+export function reindexWords(version: MastodonVersion): readonly string[] | undefined {
+  return version.atLeast('2.8.0') ? ['bin/tootctl', 'search', 'deploy'] : undefined
+}

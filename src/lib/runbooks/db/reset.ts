@@ -1,3 +1,4 @@
+import type { DatabasePlan } from '../../backends/managed-database.js'
 import { RefusedError } from '../../errors.js'
 import { KEPT_GROUPS, type KeptGroup } from '../../mastodon/identity.js'
 import { seedsRepeatably } from '../../mastodon/releases.js'
@@ -5,15 +6,20 @@ import { countAdministrators, hasRoleTable } from '../../mastodon/roles.js'
 import type { Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
-import { emptyStep } from '../replace/empty.js'
+import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
+import { analyzeTargetStep } from '../replace/content.js'
+import { emptyStep, tablesStep } from '../replace/empty.js'
 import { compareCopiedStep, copiedRows, copyStep, noOwner, ownerStep } from '../replace/identity.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
+import { costs, newDatabase, orderStep, planNamed, promoteStep, raiseNewStep } from '../replace/new-database.js'
 import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep } from '../replace/redis.js'
 import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
+import { besideByName, besideOrdered, type Sides } from '../replace/sides.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
+import { formationOf } from '../scale/scale.js'
 import { type BackupOptions, backup } from './backup.js'
 import { keptRows, type Left, type LostCount, planOf, planText, type ResetPlan } from './reset-plan.js'
 import { seedStep } from './seed.js'
@@ -24,6 +30,8 @@ export interface ResetOptions extends KeepOptions {
   withoutFollows: boolean
   /** How long Sidekiq may work its queues off. */
   drainSeconds: number
+  /** The plan of a second database that is ordered for it. */
+  newDatabase?: string
 }
 
 export interface ResetResult {
@@ -54,30 +62,20 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
   name: 'db:reset',
   check: async (toolbox, options) => {
     await refuseWithoutOwner(toolbox, options)
-    await refuseSecondDatabase(toolbox, await bytesOf(toolbox, options))
+    await refuseWithoutPlace(toolbox, options)
     await backup.check?.(toolbox, SAFETY)
   },
-  consent: async (toolbox, options) => ({ kind: 'domain', loses: planText(await planOf(toolbox, options)) }),
-  steps: async (_toolbox, options) => {
-    const kept = (toolbox: Toolbox) => keptRows(toolbox, options)
-    return [
-      safetyBackupStep(SAFETY),
-      countStep(options),
-      emptyStep(context => noteKeptUntil(context, options)),
-      stopStep(drain(options.drainSeconds)),
-      lookStep(),
-      copyStep(kept),
-      compareCopiedStep(kept),
-      ownerStep(),
-      analyzeStep(),
-      jobsAsideStep(),
-      raiseStep(namesOf),
-      swapStep(namesOf, context => keptUntil(context, options)),
-      clearRedisStep(),
-      firstRowsStep(),
-      startStep(),
-    ]
+  consent: async (toolbox, options) => {
+    const told = options.newDatabase === undefined ? [] : [await costs(toolbox, options.newDatabase)]
+    return { kind: 'domain', loses: [planText(await planOf(toolbox, options)), ...told].join('\n') }
   },
+  steps: async (toolbox, options) => [
+    safetyBackupStep(SAFETY),
+    countStep(options),
+    ...(options.newDatabase === undefined
+      ? besideSteps(options)
+      : orderedSteps(options, await planNamed(toolbox, options.newDatabase))),
+  ],
   result: async (_toolbox, _options, noted) => {
     const { lost, unserved } = JSON.parse(noted('plan') ?? '{}') as Partial<ResetPlan>
     const copied = copiedRows(noted)
@@ -94,6 +92,47 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
       jobsAside: jobsAside(noted),
     }
   },
+}
+
+function besideSteps(options: ResetOptions): Step[] {
+  return [
+    emptyStep(context => noteKeptUntil(context, options)),
+    stopStep(drain(options.drainSeconds)),
+    lookStep(),
+    ...identitySteps(options, besideByName),
+    analyzeStep(),
+    jobsAsideStep(),
+    raiseStep(namesOf),
+    swapStep(namesOf, context => keptUntil(context, options)),
+    clearRedisStep(),
+    firstRowsStep(),
+    startStep(),
+  ]
+}
+
+/** Where the platform runs the database, another one is ordered, and the app is led to it. */
+function orderedSteps(options: ResetOptions, plan: DatabasePlan): Step[] {
+  return [
+    orderStep(plan, options),
+    tablesStep(newDatabase),
+    closeStep(),
+    stopAllStep(drain(options.drainSeconds)),
+    lookHereStep(),
+    ...identitySteps(options, besideOrdered),
+    analyzeTargetStep(newDatabase),
+    jobsAsideStep(),
+    raiseNewStep(),
+    promoteStep(),
+    clearRedisStep(),
+    firstRowsStep(),
+    startAllStep(),
+    openStep(),
+  ]
+}
+
+function identitySteps(left: Left, sides: Sides): Step[] {
+  const kept = (toolbox: Toolbox) => keptRows(toolbox, left)
+  return [copyStep(kept, sides), compareCopiedStep(kept, sides), ownerStep(sides)]
 }
 
 function groupsOf(copied: ReturnType<typeof copiedRows>): ResetResult['kept'] {
@@ -142,6 +181,12 @@ async function refuseWithoutOwner(toolbox: Toolbox, { drop }: ResetOptions): Pro
   if (found?.count) return
   const next = 'mstdn-ops accounts:make-admin NAME, and mstdn-ops accounts:confirm NAME --approve'
   throw noOwner('There is no confirmed and approved administrator now.', next)
+}
+
+async function refuseWithoutPlace(toolbox: Toolbox, options: ResetOptions): Promise<void> {
+  if (options.newDatabase === undefined) return refuseSecondDatabase(toolbox, await bytesOf(toolbox, options))
+  formationOf(toolbox)
+  await planNamed(toolbox, options.newDatabase)
 }
 
 /** More than enough: the tables of which rows are kept, as large as they are now. */

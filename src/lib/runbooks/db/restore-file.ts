@@ -11,6 +11,7 @@ import { jobsAside } from '../replace/redis.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { refuseUnfit } from './fit.js'
 import { backText, makeFresh, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
+import { staleSearch } from './restored.js'
 
 export interface RestoreFileOptions extends KeepOptions {
   /** The path of a dump that this tool did not make. */
@@ -59,6 +60,7 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
       feedsBuilt: noted('feeds') === 'built',
+      searchStale: await staleSearch(toolbox),
     }
   },
 }

@@ -24,6 +24,7 @@ import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
 import { type ManagedWay, managedWay } from './restore-managed.js'
+import { staleSearch } from './restored.js'
 import { namedBackup } from './verify.js'
 
 export interface RestoreOptions extends KeepOptions {
@@ -53,6 +54,8 @@ export interface RestoreResult {
   /** Jobs of the replaced state that were not run, and the file that holds them. */
   jobsAside: JobsAside | null
   feedsBuilt: boolean
+  /** The command that fills the search index anew, where there is one; it knows the replaced state. */
+  searchStale: string | null
 }
 
 /**
@@ -97,6 +100,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
       feedsBuilt: noted('feeds') === 'built',
+      searchStale: await staleSearch(toolbox),
     }
   },
 }

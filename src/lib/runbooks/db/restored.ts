@@ -1,0 +1,34 @@
+import { reindexWords } from '../../mastodon/health.js'
+import { plural } from '../../text.js'
+import type { Toolbox } from '../../toolbox.js'
+import type { RestoreResult } from './restore.js'
+
+/** Returns what a restore achieved, for people. */
+export function restoredText(result: RestoreResult): string {
+  const { backup, stateOf, rows, stoppedFor, jobsAside: jobs, feedsBuilt, searchStale } = result
+  const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
+  return [
+    `The instance is in the state of ${stateOf ?? 'the dump'} again (${backup}, ${plural(rows, 'row')}).`,
+    ...stopped,
+    keptText(result),
+    ...(jobs === null || jobs.total === 0
+      ? []
+      : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
+    ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
+    ...(searchStale === null ? [] : [`The search index is of the replaced state: ${searchStale}`]),
+  ].join('\n')
+}
+
+function keptText({ kept, keptAs, keptUntil }: RestoreResult): string {
+  if (keptAs === 'backup')
+    return `The state before is the backup ${kept}, which mstdn-ops db:restore ${kept} puts back.`
+  const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
+  return `The replaced database is kept as ${keptAs === 'addon' ? 'the add-on ' : ''}${kept}, ${until}.`
+}
+
+/** Returns the command that fills the search index anew; null where there is no search to be filled. */
+export async function staleSearch({ app }: Toolbox): Promise<string | null> {
+  const words = reindexWords(await app.version())
+  if ((await app.config()).get('ES_ENABLED') !== 'true' || words === undefined) return null
+  return `mstdn-ops run -- ${words.join(' ')}`
+}

@@ -41,7 +41,12 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   'db:prune': [word => ['--keep-daily', word], word => ['--keep-label', word]],
   // SQL, and a command of Redis, are the operator's own words to the server.
   'db:psql': null,
-  'db:reset': [word => ['--drop', word], word => ['--to', word], word => ['--confirm', word]],
+  'db:reset': [
+    word => ['--drop', word],
+    word => ['--to', word],
+    word => ['--confirm', word],
+    word => ['--new-database', word],
+  ],
   'db:restore': [word => [word, '--confirm', 'mastodon.example'], word => ['latest', '--confirm', word]],
   'db:seed': null,
   'db:verify': [word => [word], word => ['latest', '--identity', word]],

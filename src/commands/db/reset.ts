@@ -15,7 +15,8 @@ export default class Reset extends ChangeCommand<ResetResult> {
   static override description =
     `Posts, media and notifications go. Every account keeps its id, name, URI and keys, so that other servers go on
 knowing it, and people keep their follows, settings, roles, blocks, apps and tokens. Secrets, VAPID keys and
-single-user mode are configuration, which is not touched.
+single-user mode are configuration, which is not touched. Where the platform runs the database (Heroku), the new one is
+ordered with --new-database.
 
 A backup is made and proven first. The empty database is made beside the live one; only then are web, streaming and
 Sidekiq stopped, what is kept is copied and compared, and the names of both databases are swapped in one transaction.
@@ -44,6 +45,10 @@ The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops i
       default: '60s',
       summary: 'How long Sidekiq may work its queues off before it is stopped.',
     }),
+    'new-database': Flags.string({
+      helpValue: 'PLAN',
+      summary: 'Order a second database of this plan from the platform, like essential-1; the price is asked first.',
+    }),
     'keep-old': Flags.string({
       helpValue: 'TIME',
       summary: 'Let the replaced database be dropped after this time, like 7d, by the next daily or db:prune.',
@@ -58,6 +63,7 @@ The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops i
       withoutFollows: flags['without-follows'],
       drainSeconds: Math.round(durationOf('--drain', flags.drain) / 1000),
     }
+    if (flags['new-database'] !== undefined) options.newDatabase = flags['new-database']
     if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
     return this.change(reset, options)
   }

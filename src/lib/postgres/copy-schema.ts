@@ -3,16 +3,16 @@ import type { Database } from './access.js'
 import type { Stage } from './pipeline.js'
 import { quoteIdent } from './quote.js'
 import { shapeDifferences, shapeOf } from './shape.js'
+import { restoreStage } from './toc.js'
 
-/** Returns the programs that make everything but rows of the instance's database in another one, which is empty. */
+/** Returns the program that dumps everything but rows of the instance's database. */
+export function schemaDump(): Stage {
+  return { name: 'pg_dump', words: ['pg_dump', '-Fc', '-Z0', '--schema-only', '--no-password'] }
+}
+
+/** Returns the programs that make the same in another database of its server, which is empty. */
 export function schemaStages(to: string): Stage[] {
-  return [
-    { name: 'pg_dump', words: ['pg_dump', '-Fc', '-Z0', '--schema-only', '--no-password'] },
-    {
-      name: 'pg_restore',
-      words: ['pg_restore', '--no-owner', '--no-acl', '--exit-on-error', '--no-password', '-d', to],
-    },
-  ]
+  return [schemaDump(), restoreStage(['-d', to], undefined)]
 }
 
 /** @throws RefusedError when the second database has not the tables, functions and indexes of the first. */

@@ -7,13 +7,12 @@ import {
   SETTING_STATEMENT,
   supports,
 } from '../../mastodon/catalogue.js'
-import { keptDatabases } from '../../postgres/kept.js'
 import type { Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { operationStep, saidKey } from '../content/app-operation.js'
 import { areMediaOutOfReach } from '../content/lost-files.js'
 import { expiredStep } from '../db/expired.js'
-import { liveName } from '../replace/names.js'
+import { keptHere } from '../db/kept.js'
 
 export interface DailyOptions {
   /** Cached media older than so many days are removed; Mastodon's own 7 where it is left out. */
@@ -76,7 +75,7 @@ export const daily: Runbook<DailyOptions, DailyResult> = {
 /** To the live database the files of the replaced one are orphans: they would be missing after a rollback. */
 async function refuseOrphans(toolbox: Toolbox): Promise<void> {
   if (toolbox.backend.postgres === undefined) return
-  const [kept] = await keptDatabases(await toolbox.database(), await liveName(toolbox))
+  const [kept] = await keptHere(toolbox)
   if (kept === undefined) return
   throw new RefusedError({
     code: 'orphans-held-back',

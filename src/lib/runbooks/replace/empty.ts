@@ -1,13 +1,21 @@
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { PostgresConnector } from '../../backends/backend.js'
 import { dumpTools } from '../../backups/database.js'
-import { openOther } from '../../backups/restore-into.js'
-import { mustHaveSameShape, schemaStages } from '../../postgres/copy-schema.js'
-import { openPipeline } from '../../postgres/pipeline.js'
+import { restoreThrough } from '../../backups/restore-into.js'
+import { mustHaveSameShape, schemaDump, schemaStages } from '../../postgres/copy-schema.js'
+import { openPipeline, type Stage } from '../../postgres/pipeline.js'
 import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
 import { traitsOf } from '../../postgres/snapshot.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import type { Target } from './content.js'
 import { namesOf } from './names.js'
+import { besideByName, besideOrdered, inBoth } from './sides.js'
 
 /**
  * Makes a database with the live one's tables and without its rows. By PostgreSQL's own programs: the app's commands
@@ -27,8 +35,10 @@ export function emptyStep(begin: (context: StepContext) => Promise<void>): Step 
         await dropDatabase(maintenance, fresh)
         await createLike(maintenance, fresh, traits)
       })
-      recordSchema(toolbox, fresh)
-      if (!dryRun) await makeSchema(toolbox, fresh)
+      record(toolbox, schemaStages(fresh))
+      if (dryRun) return
+      await pourSchema(toolbox, fresh)
+      await inBoth(besideByName, context, 'compare', mustHaveSameShape)
     },
     undo: async context => {
       const { fresh } = await namesOf(context)
@@ -37,25 +47,48 @@ export function emptyStep(begin: (context: StepContext) => Promise<void>): Step 
   }
 }
 
-function recordSchema({ ledger }: Toolbox, fresh: string): void {
-  const line = schemaStages(fresh)
-    .map(({ words }) => shellLine(words))
-    .join(' | ')
+/** Makes the live database's tables in one that was ordered. */
+export function tablesStep(target: Target): Step {
+  return {
+    id: 'empty',
+    title: 'Make the same tables in the new database',
+    effect: 'write',
+    run: async context => {
+      record(context.toolbox, schemaStages('NEW_DATABASE'))
+      if (context.dryRun) return
+      await carrySchema(context.toolbox, await target(context))
+      await inBoth(besideOrdered, context, 'compare', mustHaveSameShape)
+    },
+    // It goes with the new database.
+    undo: async () => undefined,
+  }
+}
+
+function record({ ledger }: Toolbox, stages: readonly Stage[]): void {
+  const line = stages.map(({ words }) => shellLine(words)).join(' | ')
   ledger.record({ kind: 'command', exact: line, byHand: line })
 }
 
-async function makeSchema(toolbox: Toolbox, fresh: string): Promise<void> {
+/** On the same server, so that nothing of it comes through here. */
+async function pourSchema(toolbox: Toolbox, fresh: string): Promise<void> {
   const { tools } = await dumpTools(toolbox)
-  const { run, ended } = await openPipeline(tools, schemaStages(fresh), {
-    what: 'pg_dump --schema-only',
-    effect: 'write',
-  })
+  const how = { what: 'pg_dump --schema-only', effect: 'write' } as const
+  const { run, ended } = await openPipeline(tools, schemaStages(fresh), how)
   run.stdout.resume()
   await ended
-  const database = await openOther(toolbox, fresh, 'compare')
+}
+
+/** By a file, which is read twice: first for what only a superuser could restore. */
+async function carrySchema(toolbox: Toolbox, target: PostgresConnector): Promise<void> {
+  const { tools } = await dumpTools(toolbox)
+  const dir = await mkdtemp(join(tmpdir(), 'mstdn-ops-schema-'))
   try {
-    await mustHaveSameShape(await toolbox.database(), database)
+    const path = join(dir, 'schema.dump')
+    const dump = await openPipeline(tools, [schemaDump()], { what: 'pg_dump --schema-only', effect: 'read' })
+    await pipeline(dump.run.stdout, createWriteStream(path, { mode: 0o600 }))
+    await dump.ended
+    await restoreThrough(toolbox, target, { path, zstd: false })
   } finally {
-    await database.close()
+    await rm(dir, { recursive: true, force: true })
   }
 }

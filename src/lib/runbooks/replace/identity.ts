@@ -1,4 +1,3 @@
-import { openOther } from '../../backups/restore-into.js'
 import { RefusedError } from '../../errors.js'
 import { type KeptTable, NEVER_IN_FRESH } from '../../mastodon/identity.js'
 import { BOOKKEEPING } from '../../mastodon/lost.js'
@@ -10,7 +9,7 @@ import { fillViews } from '../../postgres/copy-schema.js'
 import { quoteIdent } from '../../postgres/quote.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
-import { namesOf } from './names.js'
+import { inBoth, type Sides } from './sides.js'
 
 /** Tells which rows a run keeps. */
 export type Kept = (toolbox: Toolbox) => Promise<readonly KeptTable[]>
@@ -27,15 +26,15 @@ const WHOLE = ['accounts', 'keypairs']
 const NOTE = 'copied'
 
 /** Copies what is kept. While nobody writes, so that what is copied is what was there last. */
-export function copyStep(kept: Kept): Step {
+export function copyStep(kept: Kept, sides: Sides): Step {
   return {
     id: 'copy',
     title: 'Copy what is kept into the new database',
     effect: 'write',
     run: async context => {
       const copies = await copiesOf(context.toolbox, kept)
-      if (context.dryRun) return plan(context, copies)
-      await inBoth(context, 'copy', async (from, to) => {
+      if (context.dryRun) return plan(context, copies, sides)
+      await inBoth(sides, context, 'copy', async (from, to) => {
         const copied = await copyTables(from, to, copies, {
           mustBeEmpty: NEVER_IN_FRESH,
           onProgress: (table, rows) => context.progress(`${table}: ${rows} rows`),
@@ -50,7 +49,7 @@ export function copyStep(kept: Kept): Step {
 }
 
 /** Compares both databases once more, by counting. */
-export function compareCopiedStep(kept: Kept): Step {
+export function compareCopiedStep(kept: Kept, sides: Sides): Step {
   return {
     id: 'compare',
     title: 'Compare how many rows of each kept table both databases have',
@@ -59,7 +58,7 @@ export function compareCopiedStep(kept: Kept): Step {
       if (context.dryRun) return
       const copies = await copiesOf(context.toolbox, kept)
       const copied = copiedRows(context.noted)
-      const problem = await inBoth(context, 'compare', (from, to) => difference(from, to, copies, copied))
+      const problem = await inBoth(sides, context, 'compare', (from, to) => difference(from, to, copies, copied))
       if (problem === undefined) return
       throw new RefusedError({
         code: 'copied-otherwise',
@@ -71,7 +70,7 @@ export function compareCopiedStep(kept: Kept): Step {
 }
 
 /** An instance that nobody could administer is not put in the place of one that somebody can. */
-export function ownerStep(): Step {
+export function ownerStep(sides: Sides): Step {
   return {
     id: 'owner',
     title: 'Look whether somebody can administer the new database',
@@ -79,7 +78,7 @@ export function ownerStep(): Step {
     run: async context => {
       if (context.dryRun) return
       const version = await context.toolbox.app.version()
-      const found = await inBoth(context, 'look', (_from, to) =>
+      const found = await inBoth(sides, context, 'look', (_from, to) =>
         to.query<{ count: number }>(countAdministrators(version).sql),
       )
       if (!found[0]?.count) throw noOwner('No confirmed and approved administrator was copied.')
@@ -105,11 +104,12 @@ function groupOf(copy: TableCopy | KeptTable | undefined): KeptTable['group'] | 
   return copy !== undefined && 'group' in copy ? copy.group : undefined
 }
 
-async function plan(context: StepContext, copies: readonly TableCopy[]): Promise<void> {
+async function plan(context: StepContext, copies: readonly TableCopy[], sides: Sides): Promise<void> {
   const { toolbox } = context
   const connector = toolbox.backend.postgres
   if (connector === undefined) throw lacks(toolbox.backend, 'postgres', 'PostgreSQL')
-  const { live, fresh } = await namesOf(context)
+  const fresh = await sides.planned(context)
+  const live = (await connector.target()).database
   for (const copy of copies) {
     const line = asCopy({ name: live }, { name: fresh }, copy)
     toolbox.ledger.record({ kind: 'sql', exact: line, byHand: connector.byHand(fresh, line) })
@@ -141,19 +141,4 @@ async function count(database: Database, table: string, where = 'true'): Promise
   const sql = `SELECT count(*) AS rows FROM ${quoteIdent(table)} WHERE ${where}`
   const [row] = await database.snapshot(() => database.query<{ rows: number }>(sql))
   return row?.rows ?? 0
-}
-
-async function inBoth<T>(
-  context: StepContext,
-  purpose: string,
-  work: (from: Database, to: Database) => Promise<T>,
-): Promise<T> {
-  const { live, fresh } = await namesOf(context)
-  const from = await openOther(context.toolbox, live, purpose)
-  try {
-    const to = await openOther(context.toolbox, fresh, purpose)
-    return await work(from, to).finally(() => to.close())
-  } finally {
-    await from.close()
-  }
 }

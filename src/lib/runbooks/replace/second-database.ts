@@ -9,15 +9,17 @@ export async function refuseSecondDatabase(toolbox: Toolbox, bytes: number): Pro
   const [role] = await database.query<{ may: boolean }>(
     'SELECT rolsuper OR rolcreatedb AS may FROM pg_roles WHERE rolname = current_user',
   )
-  if (!role?.may) throw noSecondDatabase(await liveName(toolbox))
+  if (!role?.may) throw noSecondDatabase(await liveName(toolbox), toolbox.backend.databases !== undefined)
   await refuseWithoutRoom(toolbox, bytes)
 }
 
-function noSecondDatabase(name: string): RefusedError {
+function noSecondDatabase(name: string, canBeOrdered: boolean): RefusedError {
   return new RefusedError({
     code: 'no-second-database',
     message: `No second database can be made beside ${name}.`,
     cause: 'The user of the app may not create databases.',
-    next: 'Let an administrator of the server say: ALTER ROLE … CREATEDB',
+    next: canBeOrdered
+      ? 'Order one from the platform: --new-database PLAN'
+      : 'Let an administrator of the server say: ALTER ROLE … CREATEDB',
   })
 }

@@ -1,0 +1,46 @@
+import { openOther, openThrough } from '../../backups/restore-into.js'
+import type { Database } from '../../postgres/access.js'
+import type { StepContext } from '../../runbook/step.js'
+import { namesOf } from './names.js'
+import { addonsOf, newDatabase } from './new-database.js'
+
+/** The live database and the new one, wherever that is. */
+export interface Sides {
+  live(context: StepContext, purpose: string): Promise<Database>
+  fresh(context: StepContext, purpose: string): Promise<Database>
+  /** What a plan calls the new one. */
+  planned(context: StepContext): Promise<string>
+}
+
+/** The new one is on the same server, under a name of the run's. */
+export const besideByName: Sides = {
+  live: async (context, purpose) => openOther(context.toolbox, (await namesOf(context)).live, purpose),
+  fresh: async (context, purpose) => openOther(context.toolbox, (await namesOf(context)).fresh, purpose),
+  planned: async context => (await namesOf(context)).fresh,
+}
+
+/** The new one was ordered from the platform. */
+export const besideOrdered: Sides = {
+  live: async (context, purpose) => {
+    const connector = await addonsOf(context.toolbox).connector(context.noted('old-addon') ?? '')
+    return openThrough(context.toolbox, connector, purpose)
+  },
+  fresh: async (context, purpose) => openThrough(context.toolbox, await newDatabase(context), purpose),
+  planned: async () => 'NEW_DATABASE',
+}
+
+/** Gives both to the work, and closes them. */
+export async function inBoth<T>(
+  sides: Sides,
+  context: StepContext,
+  purpose: string,
+  work: (live: Database, fresh: Database) => Promise<T>,
+): Promise<T> {
+  const live = await sides.live(context, purpose)
+  try {
+    const fresh = await sides.fresh(context, purpose)
+    return await work(live, fresh).finally(() => fresh.close())
+  } finally {
+    await live.close()
+  }
+}

@@ -48,9 +48,10 @@ async function noteClosed({ toolbox, note }: StepContext): Promise<void> {
   await note('was-closed', (await toolbox.backend.maintenance?.isOn()) === true ? 'yes' : 'no')
 }
 
-async function openAgain({ toolbox, noted }: StepContext): Promise<void> {
+async function openAgain({ toolbox, noted, dryRun }: StepContext): Promise<void> {
   const { maintenance } = toolbox.backend
-  if (noted('was-closed') === 'no' && (await maintenance?.isOn()) === true) await maintenance?.set(false)
+  const isClosed = dryRun || (await maintenance?.isOn()) === true
+  if (noted('was-closed') === 'no' && isClosed) await maintenance?.set(false)
 }
 
 /** Runs nothing of the app any more, of whatever type; how many there were is noted. */
@@ -61,12 +62,11 @@ export function stopAllStep(beforeSidekiq: (context: StepContext) => Promise<voi
     effect: 'write',
     done: async ({ toolbox }) => (await formationOf(toolbox).sizes()).every(({ quantity }) => quantity === 0),
     run: async context => {
-      const formation = formationOf(context.toolbox)
-      await noteSizes(context, formation)
+      await noteSizes(context, formationOf(context.toolbox))
       const [sidekiq, others] = await parted(context.toolbox, notedSizes(context))
-      await scaled(formation, others.map(none))
+      await scale(context, others.map(none))
       await beforeSidekiq(context)
-      await scaled(formation, sidekiq.map(none))
+      await scale(context, sidekiq.map(none))
     },
     undo: async context => {
       refuseWhileBroken(context)
@@ -86,7 +86,7 @@ export function startAllStep(): Step {
       const since = Number(context.noted('stopped-at') ?? Date.now())
       if (!context.dryRun) await context.note('stopped-for', String(Date.now() - since))
     },
-    undo: async context => scaled(formationOf(context.toolbox), notedSizes(context).map(none)),
+    undo: async context => scale(context, notedSizes(context).map(none)),
   }
 }
 
@@ -125,13 +125,14 @@ async function parted({ backend }: Toolbox, sizes: readonly Size[]): Promise<[Si
 const none = ({ name }: Size): Size => ({ name, quantity: 0 })
 
 async function startAgain(context: StepContext): Promise<void> {
-  await scaled(formationOf(context.toolbox), notedSizes(context))
+  await scale(context, notedSizes(context))
 }
 
 /** Sends nothing where it is so already. */
-async function scaled(formation: Formation, wanted: readonly Size[]): Promise<void> {
+async function scale({ toolbox, dryRun }: StepContext, wanted: readonly Size[]): Promise<void> {
+  const formation = formationOf(toolbox)
   const now = new Map((await formation.sizes()).map(({ name, quantity }) => [name, quantity]))
-  const others = wanted.filter(({ name, quantity }) => now.get(name) !== quantity)
+  const others = wanted.filter(({ name, quantity }) => dryRun || now.get(name) !== quantity)
   if (others.length > 0) await formation.scale(others)
 }
 

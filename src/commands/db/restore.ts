@@ -45,6 +45,7 @@ database is emptied and filled again.`
       helpValue: 'PLAN',
       summary: 'Order a second database of this plan from the platform, like essential-1; the price is asked first.',
     }),
+    'with-media': Flags.boolean({ summary: 'Put the files of media back, too; none that is there now is removed.' }),
     diff: Flags.boolean({ summary: 'Only count what going back would mean, and change nothing.' }),
     unverified: Flags.boolean({
       summary: 'Take a dump that mstdn-ops did not make, whose content nothing proves; needs --confirm as well.',
@@ -71,7 +72,7 @@ database is emptied and filled again.`
     const backup = await namedBackup(await this.toolbox(), args.source)
     if (flags.diff) return this.#compared(await backInTime(await this.toolbox(), backup, flags.identity))
     const plan = flags['new-database'] === undefined ? {} : { newDatabase: flags['new-database'] }
-    return this.change(restore, { ...common, source: backup.path, ...plan })
+    return this.change(restore, { ...common, source: backup.path, media: flags['with-media'], ...plan })
   }
 
   #compared(diff: StepBack) {

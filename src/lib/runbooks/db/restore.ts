@@ -24,6 +24,7 @@ import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
 import { type ManagedWay, managedWay } from './restore-managed.js'
+import { checkMedia, mediaStep } from './restore-media.js'
 import { staleSearch } from './restored.js'
 import { namedBackup } from './verify.js'
 
@@ -35,6 +36,8 @@ export interface RestoreOptions extends KeepOptions {
   drainSeconds: number
   /** Runs the jobs that were pending in the replaced state all the same. */
   replayJobs: boolean
+  /** Whether the files of media come back too. */
+  media?: boolean
   /** The plan of a second database that is ordered for it. */
   newDatabase?: string
 }
@@ -72,6 +75,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     const way = await managedWay(toolbox, backup, options)
     await (way ? way.check() : refuseSecondDatabase(toolbox, backup.manifest.postgres.database.bytes))
     await refuseBad(toolbox, backup, options)
+    if (options.media) await checkMedia(backup, options)
   },
   consent: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
@@ -83,7 +87,8 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     const backup = await namedBackup(toolbox, options.source)
     const way = await managedWay(toolbox, backup, options)
     if (way) return way.steps()
-    return [restoreStep(backup, options), compareStep(backup), ...takeItsPlace(options)]
+    const media = options.media ? [mediaStep(backup, options)] : []
+    return [restoreStep(backup, options), compareStep(backup), ...takeItsPlace(options), ...media]
   },
   result: async (toolbox, options, noted) => {
     const backup = await namedBackup(toolbox, options.source)

@@ -29,12 +29,12 @@ const checks = [
     args: [join(root, 'scripts/reference.js'), '--check'],
   },
 ]
-// Most of an end-to-end test is waiting for containers, so that one file more than there are processors pays.
+// Most of an end-to-end test is waiting for containers, so that two files more than there are processors pay.
 const suites = [
   { name: 'unit and contract', args: NODE_ONLY },
   ...(quick
     ? []
-    : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${availableParallelism() + 1}`] }]),
+    : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${availableParallelism() + 2}`] }]),
 ]
 
 function run(command, args) {

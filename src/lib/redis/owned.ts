@@ -172,7 +172,7 @@ function patterns({ version, roles }: Ownership, prefix: string, kind: RedisKeyK
 }
 
 /** The parts of a pattern as Redis reads it (its util.c, `stringmatchlen`): an escape, a class, `*`, `?`, or a character. */
-const GLOB = /\\(?<escaped>.)|(?<set>\[[^\]]+\])|(?<star>\*+)|(?<any>\?)|(?<plain>[^])/gs
+const GLOB = /\\(?<escaped>.)|(?<set>\[[^\]]+\])|(?<star>\*+)|(?<any>\?)|(?<plain>.)/gs
 
 /** Returns the source of an expression that matches what the pattern matches, for names of one character a byte. */
 export function globSource(glob: string): string {

@@ -54,7 +54,7 @@ function runIdOf(name: string): string {
   return name.slice(KEPT.length).replaceAll('_', '-')
 }
 
-/** Killed between the renaming and the label, it is kept until the operator says otherwise. */
+/** Whose label somebody took away is kept until the operator says otherwise. */
 function labelOf(label: string | null): Pick<KeptDatabase, 'of' | 'until'> {
   try {
     const { of, until } = JSON.parse(label ?? '{}') as { of?: string; until?: string | null }

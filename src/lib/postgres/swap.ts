@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type OperatorError, RefusedError } from '../errors.js'
 import { printableLine } from '../text.js'
 import type { Database } from './access.js'
+import { labelKept, unlabel } from './kept.js'
 import { sqlState } from './problems.js'
 import { quoteIdent } from './quote.js'
 
@@ -17,18 +18,20 @@ const IN_USE = '55006'
 const PATIENCE_MS = 20_000
 
 /**
- * Renames both databases in one transaction: at no moment is there none of the live name to be seen, and a kill leaves
- * both as they were or both renamed. Needs a session in a third database, and nobody in these two.
+ * Renames both databases in one transaction, and labels the one that is kept: at no moment is there none of the live name
+ * to be seen, and a kill leaves both as they were or both renamed. Needs a session in a third database, and nobody in
+ * these two.
  *
  * A health check connects for a moment now and then, so it is tried for some seconds.
  *
+ * @param keepUntil ISO 8601; null: until the operator says so
  * @throws RefusedError naming who is connected.
  */
-export async function swapDatabases(maintenance: Database, names: SwapNames): Promise<void> {
+export async function swapDatabases(maintenance: Database, names: SwapNames, keepUntil: string | null): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   for (;;) {
     try {
-      return await renameBoth(maintenance, names)
+      return await renameBoth(maintenance, names, keepUntil)
     } catch (error) {
       if (sqlState(error) !== IN_USE) throw error
       if (Date.now() > deadline) throw inUse(names.live, await clientsOf(maintenance, [names.live, names.fresh]))
@@ -37,10 +40,13 @@ export async function swapDatabases(maintenance: Database, names: SwapNames): Pr
   }
 }
 
-function renameBoth(maintenance: Database, { live, fresh, kept }: SwapNames): Promise<void> {
+function renameBoth(maintenance: Database, { live, fresh, kept }: SwapNames, until: string | null): Promise<void> {
   return maintenance.transaction(async () => {
     await maintenance.write(`ALTER DATABASE ${quoteIdent(live)} RENAME TO ${quoteIdent(kept)}`)
     await maintenance.write(`ALTER DATABASE ${quoteIdent(fresh)} RENAME TO ${quoteIdent(live)}`)
+    // Without its label another instance on this server would take it for its own.
+    await labelKept(maintenance, kept, live, until)
+    await unlabel(maintenance, live)
   })
 }
 

@@ -26,6 +26,7 @@ export function expiredStep(): Step {
 async function expired(toolbox: Toolbox): Promise<KeptDatabase[]> {
   if (toolbox.backend.postgres === undefined) return []
   const kept = await keptDatabases(await toolbox.database(), await liveName(toolbox))
-  const now = toolbox.clock.now().toISOString()
-  return kept.filter(({ until }) => until !== null && until <= now)
+  const now = toolbox.clock.now().getTime()
+  // As times: the text of a year after 9999 begins with a plus, and sorts before every other.
+  return kept.filter(({ until }) => until !== null && Date.parse(until) <= now)
 }

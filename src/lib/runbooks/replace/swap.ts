@@ -1,5 +1,4 @@
 import { openOther } from '../../backups/restore-into.js'
-import { labelKept, unlabel } from '../../postgres/kept.js'
 import { withMaintenance } from '../../postgres/scratch.js'
 import { raiseSequences } from '../../postgres/sequences.js'
 import { identityOf, swapDatabases } from '../../postgres/swap.js'
@@ -41,9 +40,7 @@ export function swapStep(names: Names, keepUntil: (context: StepContext) => stri
         const fresh = await identityOf(maintenance, swap.fresh)
         if (!context.dryRun) await context.note('fresh-oid', fresh ?? '')
         await context.note('kept', swap.kept)
-        await swapDatabases(maintenance, swap)
-        await labelKept(maintenance, swap.kept, swap.live, keepUntil(context))
-        await unlabel(maintenance, swap.live)
+        await swapDatabases(maintenance, swap, keepUntil(context))
       })
     },
     undo: async context => {
@@ -51,7 +48,7 @@ export function swapStep(names: Names, keepUntil: (context: StepContext) => stri
       const { live, fresh, kept } = await names(context)
       await context.toolbox.letGoOfDatabase()
       await withMaintenance(context.toolbox, 'swap back', maintenance =>
-        swapDatabases(maintenance, { live, fresh: kept, kept: fresh }),
+        swapDatabases(maintenance, { live, fresh: kept, kept: fresh }, null),
       )
     },
   }

@@ -62,8 +62,9 @@ export async function dropDatabase(maintenance: Database, name: string): Promise
   await maintenance.write(`DROP DATABASE IF EXISTS ${quoteIdent(name)}`)
 }
 
-/** Ends every session of a database. `DROP … WITH (FORCE)` is there from 13 on only. */
+/** Ends every session of a database, in no dry run. `DROP … WITH (FORCE)` is there from 13 on only. */
 export async function endSessions(maintenance: Database, name: string): Promise<void> {
+  if (maintenance.dryRun) return
   await maintenance.query(
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
     [name],

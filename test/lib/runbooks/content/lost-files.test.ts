@@ -70,6 +70,7 @@ describe('where a one-off process loses its files', () => {
     const report = await runRunbook(ephemeral({}), daily, { mediaDays: 7 })
     expect(report.steps).toEqual([
       expect.objectContaining({ state: 'skipped', reason: expect.stringContaining('cannot reach the media') }),
+      expect.objectContaining({ state: 'skipped', id: 'drop-expired' }),
     ])
     expect(ran).toEqual([])
   })

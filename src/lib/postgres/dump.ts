@@ -20,9 +20,16 @@ const SETTINGS: Readonly<Record<Compression, string[]>> = {
   gzip: ['-Z1'],
 }
 
+/**
+ * Milliseconds. Our own session holds every table already, so that pg_dump waits only where somebody asks for a whole
+ * table behind us: who waits for us, while pg_dump waits for them, would wait without end.
+ */
+const LOCK_WAIT = 60_000
+
 /** Returns the programs that write the database, as the snapshot shows it, in PostgreSQL's custom format. */
 export function dumpStages(compression: Compression, snapshot: string, equipment: Equipment): Stage[] {
-  const dump = ['pg_dump', '-Fc', ...SETTINGS[compression], '--no-password', `--snapshot=${snapshot}`]
+  const how = ['--no-password', `--lock-wait-timeout=${LOCK_WAIT}`, `--snapshot=${snapshot}`]
+  const dump = ['pg_dump', '-Fc', ...SETTINGS[compression], ...how]
   const stages = [{ name: 'pg_dump', words: dump }]
   if (compression === 'zstd') stages.push({ name: 'zstd', words: ['zstd', '-1', '-T2', '-q', '-c'] })
   return stages.map(stage => niced(stage, equipment))

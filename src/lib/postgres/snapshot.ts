@@ -18,10 +18,17 @@ export interface ExportedSnapshot {
  * Exports a snapshot for as long as `work` takes. The session is kept alive by it, and by no limit of the server's.
  *
  * Behind a pooler no session lasts, so that there is no snapshot to share: see {@link Database.pooled}.
+ *
+ * @throws RefusedError when a table is locked by somebody who changes it, like a migration.
  */
-export function withSnapshot<T>(database: Database, work: (snapshot: ExportedSnapshot) => Promise<T>): Promise<T> {
+export async function withSnapshot<T>(
+  database: Database,
+  work: (snapshot: ExportedSnapshot) => Promise<T>,
+): Promise<T> {
+  const tables = await dumpedTables(database)
   return database.snapshot(async () => {
-    await database.query("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+    await database.query("SET LOCAL idle_in_transaction_session_timeout = '0'")
+    await holdTables(database, tables)
     const [row] = await database.query<{ id: string }>('SELECT pg_export_snapshot() AS id')
     return work({
       id: row?.id ?? '',
@@ -29,6 +36,17 @@ export function withSnapshot<T>(database: Database, work: (snapshot: ExportedSna
       counts: onProgress => countRows(database, onProgress),
     })
   })
+}
+
+/**
+ * Keeps tables from being rewritten or emptied, from before the snapshot on: one whose rewrite was under way when it was
+ * taken seems to have no rows, to the counts as well as to pg_dump. The snapshot is taken by the first statement that is
+ * not LOCK or SET. Source: PostgreSQL 15, "Caveats" and "LOCK".
+ */
+async function holdTables(database: Database, tables: readonly DumpedTable[]): Promise<void> {
+  if (tables.length === 0) return
+  const names = tables.map(table => `ONLY ${nameOf(table)}`).join(', ')
+  await database.query(`LOCK TABLE ${names} IN ACCESS SHARE MODE`)
 }
 
 /** What a manifest tells of a database. */
@@ -53,24 +71,42 @@ async function schemaVersions(database: Database): Promise<string[]> {
   return rows.map(row => row.version)
 }
 
-/** A dump leaves out what belongs to an extension. */
-const DUMPED = `SELECT n.nspname AS schema, c.relname AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+interface DumpedTable {
+  schema: string
+  table: string
+  /** Of an extension's table, which of its rows are dumped: empty, or a WHERE clause that the extension wrote. */
+  condition: string
+}
+
+/** A dump leaves out what belongs to an extension, but for the rows that it declares to be the user's. */
+const DUMPED = `SELECT n.nspname AS schema, c.relname AS table, coalesce(own.condition, '') AS condition
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN (SELECT unnest(extconfig) AS oid, unnest(extcondition) AS condition FROM pg_extension) own ON own.oid = c.oid
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
+  AND (own.oid IS NOT NULL OR NOT EXISTS (SELECT FROM pg_depend d
+    WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e'))
 ORDER BY 1, 2`
+
+function dumpedTables(database: Database): Promise<DumpedTable[]> {
+  return database.query<DumpedTable>(DUMPED)
+}
+
+function nameOf({ schema, table }: DumpedTable): string {
+  return `${quoteIdent(schema)}.${quoteIdent(table)}`
+}
 
 /** Returns the rows of every table that a dump holds, by schema and name. */
 export async function countRows(
   database: Database,
   onProgress?: (done: number, of: number) => void,
 ): Promise<TableCount[]> {
-  const tables = await database.query<{ schema: string; table: string }>(DUMPED)
+  const tables = await dumpedTables(database)
   const counts: TableCount[] = []
-  for (const { schema, table } of tables) {
+  for (const dumped of tables) {
     onProgress?.(counts.length, tables.length)
-    const name = `${quoteIdent(schema)}.${quoteIdent(table)}`
-    const [row] = await database.query<{ rows: number }>(`SELECT count(*) AS rows FROM ONLY ${name}`)
-    counts.push({ schema, table, rows: row?.rows ?? 0 })
+    const sql = `SELECT count(*) AS rows FROM ONLY ${nameOf(dumped)} ${dumped.condition}`
+    const [row] = await database.query<{ rows: number }>(sql)
+    counts.push({ schema: dumped.schema, table: dumped.table, rows: row?.rows ?? 0 })
   }
   return counts
 }

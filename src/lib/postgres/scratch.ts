@@ -49,7 +49,7 @@ export async function mayCreateDatabases(database: Database): Promise<boolean> {
 /** Drops the databases that killed drills left. The lock tells that no drill is under way. */
 export async function dropDrills(maintenance: Database): Promise<string[]> {
   const rows = await maintenance.query<{ name: string }>(
-    'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)',
+    'SELECT datname AS name FROM pg_database WHERE left(datname, length($1)) = $1',
     [DRILL],
   )
   for (const { name } of rows) await dropDatabase(maintenance, name)

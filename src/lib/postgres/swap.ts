@@ -50,6 +50,11 @@ function renameBoth(maintenance: Database, { live, fresh, kept }: SwapNames, unt
   })
 }
 
+/** Renames a database that nobody is connected to; its label goes with it. */
+export async function renameDatabase(maintenance: Database, name: string, to: string): Promise<void> {
+  await maintenance.write(`ALTER DATABASE ${quoteIdent(name)} RENAME TO ${quoteIdent(to)}`)
+}
+
 /** Returns what tells a database from every other of the server, whatever it is called; undefined where there is none. */
 export async function identityOf(maintenance: Database, name: string): Promise<string | undefined> {
   const [row] = await maintenance.query<{ oid: string }>(

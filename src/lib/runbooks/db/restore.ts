@@ -14,6 +14,7 @@ import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
 import { feedsStep } from '../replace/feeds.js'
+import { takeFreshBack } from '../replace/fresh.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { migrateStep } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
@@ -175,9 +176,8 @@ export async function makeFresh(context: StepContext): Promise<string> {
   return fresh
 }
 
-export async function undoFresh(context: StepContext): Promise<void> {
-  const { fresh } = await namesOf(context)
-  await withMaintenance(context.toolbox, 'restore', maintenance => dropDatabase(maintenance, fresh))
+export function undoFresh(context: StepContext): Promise<void> {
+  return takeFreshBack(context, 'restore')
 }
 
 function compareStep({ manifest }: StoredBackup): Step {

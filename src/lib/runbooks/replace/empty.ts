@@ -14,6 +14,7 @@ import type { Step, StepContext } from '../../runbook/step.js'
 import { shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Target } from './content.js'
+import { takeFreshBack } from './fresh.js'
 import { namesOf } from './names.js'
 import { besideByName, besideOrdered, inBoth } from './sides.js'
 
@@ -40,10 +41,7 @@ export function emptyStep(begin: (context: StepContext) => Promise<void>): Step 
       await pourSchema(toolbox, fresh)
       await inBoth(besideByName, context, 'compare', mustHaveSameShape)
     },
-    undo: async context => {
-      const { fresh } = await namesOf(context)
-      await withMaintenance(context.toolbox, 'reset', maintenance => dropDatabase(maintenance, fresh))
-    },
+    undo: context => takeFreshBack(context, 'reset'),
   }
 }
 

@@ -21,6 +21,7 @@ export interface DiscardResult {
 /** Drops databases that were replaced by a restore or a reset and kept. */
 export const discard: Runbook<DiscardOptions, DiscardResult> = {
   name: 'db:discard',
+  disposable: true,
   check: async (toolbox, { runId }) => {
     if (runId !== undefined) await theKept(toolbox, runId)
   },

@@ -99,12 +99,21 @@ export function clearRedisStep(): Step {
       eachRedis(toolbox, async (redis, ownership) => {
         await unlinkOwned(redis, ownership, STALE, { onProgress: removed => progress(plural(removed, 'key')) })
       }),
-    // All of it is made anew by itself; feeds when their owners come back.
-    undo: async () => undefined,
+    // All of it is made anew by itself, feeds not before their owners come back.
+    undo: async ({ toolbox }) =>
+      toolbox.output.warn('Home feeds may have been removed. They are built anew by: mstdn-ops feeds:build'),
   }
 }
 
 /** Insists that the jobs of the replaced database are run. */
 export function replayStep(): Step {
-  return { id: 'replay-jobs', title: 'Put the pending jobs back', effect: 'write', repeatable: true, run: putBack }
+  return {
+    id: 'replay-jobs',
+    title: 'Put the pending jobs back',
+    effect: 'write',
+    repeatable: true,
+    run: putBack,
+    // They are where they were before they were set aside.
+    undo: async () => undefined,
+  }
 }

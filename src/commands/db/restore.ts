@@ -65,7 +65,8 @@ database is emptied and filled again.`
       ...(flags['keep-old'] === undefined ? {} : { keepOld: durationOf('--keep-old', flags['keep-old']) }),
     }
     if (await isFile(args.source)) {
-      const { restoreFile } = await import('../../lib/runbooks/db/restore-file.js')
+      const { backToFile, restoreFile } = await import('../../lib/runbooks/db/restore-file.js')
+      if (flags.diff) return this.#compared(await backToFile(await this.toolbox(), args.source, flags.identity))
       return this.change(restoreFile, { ...common, file: resolve(args.source), unverified: flags.unverified })
     }
     // By its path: "latest" may be another one when the run is resumed.

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { stepBack } from '../../backups/diff.js'
+import { type StepBack, stepBack } from '../../backups/diff.js'
 import { type ForeignDump, openForeign } from '../../backups/foreign/opened.js'
 import { differencesIn, openOther } from '../../backups/restore-into.js'
 import { RefusedError, UsageError } from '../../errors.js'
@@ -68,17 +68,28 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
 /** Reading it to its end takes long: once for each call of the tool. */
 const read = new WeakMap<Toolbox, Promise<ForeignDump>>()
 
-function opened(toolbox: Toolbox, { file, identity }: RestoreFileOptions): Promise<ForeignDump> {
+function opened(
+  toolbox: Toolbox,
+  { file, identity }: Pick<RestoreFileOptions, 'file'> & { identity?: string | undefined },
+): Promise<ForeignDump> {
   const dump = read.get(toolbox) ?? openForeign(toolbox, file, identity)
   read.set(toolbox, dump)
   return dump
 }
 
+const NOT_COUNTED = 'What that is cannot be counted beforehand for a dump of this format.'
+
 /** Only rows that a plain dump holds as text can be compared before they are restored. */
 async function toldOf(toolbox: Toolbox, options: RestoreFileOptions): Promise<string> {
   const { sql } = await opened(toolbox, options)
-  if (sql === undefined) return 'What that is cannot be counted beforehand for a dump of this format.'
-  return backText(stepBack(toolbox, { sql }, null))
+  return sql === undefined ? NOT_COUNTED : backText(stepBack(toolbox, { sql }, null))
+}
+
+/** Returns what going back to the dump means, counted. @throws RefusedError for a format that tells nothing beforehand. */
+export async function backToFile(toolbox: Toolbox, file: string, identity?: string): Promise<StepBack> {
+  const { sql } = await opened(toolbox, { file, identity })
+  if (sql !== undefined) return stepBack(toolbox, { sql }, null)
+  throw new RefusedError({ code: 'dump-not-comparable', message: `${file} is not compared.`, cause: NOT_COUNTED })
 }
 
 function fileStep(options: RestoreFileOptions, dump: () => Promise<ForeignDump>): Step {

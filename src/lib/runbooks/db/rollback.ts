@@ -1,12 +1,17 @@
+import { openOther, openThrough } from '../../backups/restore-into.js'
+import { appliedMigrations } from '../../mastodon/migrations.js'
 import { keptName } from '../../postgres/kept.js'
 import type { Runbook, Step } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { feedsStep } from '../replace/feeds.js'
+import { migrateStep } from '../replace/migrate.js'
 import { liveName, type Names } from '../replace/names.js'
-import { adoptStep, promoteStep, raiseNewStep } from '../replace/new-database.js'
+import { addonsOf, adoptStep, promoteStep, raiseNewStep } from '../replace/new-database.js'
 import { clearRedisStep } from '../replace/redis.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
+import { refuseUnfit } from './fit.js'
 
 export interface RollbackOptions {
   /** The run that is taken back. */
@@ -32,6 +37,7 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
     kind: 'domain',
     loses: `The database goes back to what run ${of} replaced: everything written since is set aside.`,
   }),
+  check: refuseOtherRelease,
   steps: async (_toolbox, { database, ordered }) => {
     if (ordered) return orderedSteps(database)
     const names: Names = async ({ toolbox, runId }) => ({
@@ -45,6 +51,7 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
       raiseStep(names),
       swapStep(names, () => null),
       clearRedisStep(),
+      migrateStep(),
       startStep(),
       feedsStep(),
     ]
@@ -53,6 +60,24 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
     const stopped = noted('stopped-for')
     return { of, kept: noted('kept') ?? '', stoppedFor: stopped === undefined ? null : Number(stopped) }
   },
+}
+
+/** The release may have been changed since: what was replaced before that is migrated, or cannot be served any more. */
+async function refuseOtherRelease(toolbox: Toolbox, options: RollbackOptions): Promise<void> {
+  const [known, versions] = [await appliedMigrations(toolbox), await versionsOf(toolbox, options)]
+  if (versions.some(version => !known.has(version))) await refuseUnfit(toolbox, versions)
+}
+
+async function versionsOf(toolbox: Toolbox, { database: name, ordered }: RollbackOptions): Promise<string[]> {
+  const database = ordered
+    ? await openThrough(toolbox, await addonsOf(toolbox).connector(name), 'look')
+    : await openOther(toolbox, name, 'look')
+  try {
+    const rows = await database.query<{ version: string }>('SELECT version::text AS version FROM schema_migrations')
+    return rows.map(({ version }) => version)
+  } finally {
+    await database.close()
+  }
 }
 
 function orderedSteps(database: string): Step[] {
@@ -64,6 +89,7 @@ function orderedSteps(database: string): Step[] {
     raiseNewStep(),
     promoteStep(),
     clearRedisStep(),
+    migrateStep(),
     startAllStep(),
     openStep(),
     feedsStep(),

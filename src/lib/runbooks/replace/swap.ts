@@ -14,15 +14,24 @@ export function raiseStep(names: Names): Step {
     run: async context => {
       if (context.dryRun) return
       const { live, fresh } = await names(context)
-      const [from, to] = [await openOther(context.toolbox, live, 'ids'), await openOther(context.toolbox, fresh, 'ids')]
-      try {
-        await raiseSequences(from, to)
-      } finally {
-        await Promise.all([from.close(), to.close()])
-      }
+      await raiseAboveBoth(context, { from: live, to: fresh })
     },
-    // It goes with the new database.
-    undo: async () => undefined,
+    // It goes with the new database; but what that gave out while the instance served from it must not come again either.
+    undo: async context => {
+      if (context.noted('stopped-for') === undefined) return
+      const { live, fresh } = await names(context)
+      await raiseAboveBoth(context, { from: fresh, to: live })
+    },
+  }
+}
+
+async function raiseAboveBoth({ toolbox }: StepContext, names: { from: string; to: string }): Promise<void> {
+  const from = await openOther(toolbox, names.from, 'ids')
+  const to = await openOther(toolbox, names.to, 'ids').catch(error => from.close().then(() => Promise.reject(error)))
+  try {
+    await raiseSequences(from, to)
+  } finally {
+    await Promise.all([from.close(), to.close()])
   }
 }
 

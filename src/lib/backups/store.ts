@@ -8,6 +8,8 @@ import { MANIFEST, type Manifest, manifestText, readManifest } from './manifest.
 
 /** The ending of a folder that is being written: never listed as a backup. */
 const PARTIAL = '.partial'
+/** What this tool calls a backup that it has not finished: by the id of a run. */
+const UNFINISHED = /^\d{8}-\d{6}-[0-9a-f]{4}\.partial$/
 /** What was looked at after the backup was made, a line of JSON each. */
 const CHECKS = 'checks.jsonl'
 
@@ -104,11 +106,19 @@ export class BackupStore {
     return path
   }
 
-  /** Removes what unfinished backups left; the lock of the instance tells that nobody writes there now. */
+  /**
+   * Removes what unfinished backups left; the lock of the instance tells that nobody writes there now. Other programs end
+   * the names of their folders in `.partial`, too.
+   */
   async clean(): Promise<string[]> {
-    const left = (await this.#folders()).filter(name => name.endsWith(PARTIAL))
-    for (const name of left) await rm(join(this.dir, name), { recursive: true, force: true })
+    const left = (await this.#folders()).filter(name => UNFINISHED.test(name))
+    for (const name of left) await this.drop(join(this.dir, name))
     return left
+  }
+
+  /** Removes the folder that {@link begin} made; does nothing when it is gone, or has become a backup. */
+  async drop(partial: string): Promise<void> {
+    await rm(partial, { recursive: true, force: true })
   }
 
   /** Renamed first, so that a backup that is half removed is never listed. */

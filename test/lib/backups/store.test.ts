@@ -93,9 +93,11 @@ describe('the store of backups', () => {
     const path = await putBackup(store, 'a')
     await store.remove('a')
     expect(existsSync(path)).toBe(false)
-    const partial = await store.begin('b')
-    expect(await store.clean()).toEqual(['b.partial'])
+    const partial = await store.begin('20260301-020000-0a1b')
+    const foreign = await store.begin('films')
+    expect(await store.clean()).toEqual(['20260301-020000-0a1b.partial'])
     expect(existsSync(partial)).toBe(false)
+    expect(existsSync(foreign), 'what another program calls so').toBe(true)
   })
 
   it('calls a backup by its folder, also where it was copied', async () => {

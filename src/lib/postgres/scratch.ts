@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { DatabaseTraits } from '../backups/manifest.js'
 import { lacks } from '../open-toolbox.js'
 import type { Toolbox } from '../toolbox.js'
@@ -8,8 +9,14 @@ import { quoteIdent, quoteLiteral } from './quote.js'
 const DRILL = 'mstdn_ops_drill_'
 
 /** Returns the name of the database of a drill, by the run's id. */
-export function drillName(runId: string): string {
-  return `${DRILL}${runId.replaceAll(/[^0-9a-z]/g, '_')}`
+export async function drillName(toolbox: Toolbox, runId: string): Promise<string> {
+  return `${await drillsOf(toolbox)}${runId.replaceAll(/[^0-9a-z]/g, '_')}`
+}
+
+/** Several instances may share a server: the names of their drills differ by the database that the instance has. */
+async function drillsOf({ backend }: Toolbox): Promise<string> {
+  const own = (await backend.postgres?.target())?.database ?? ''
+  return `${DRILL}${createHash('sha256').update(own).digest('hex').slice(0, 8)}_`
 }
 
 /**
@@ -46,11 +53,11 @@ export async function mayCreateDatabases(database: Database): Promise<boolean> {
   return role?.may === true
 }
 
-/** Drops the databases that killed drills left. The lock tells that no drill is under way. */
-export async function dropDrills(maintenance: Database): Promise<string[]> {
+/** Drops the databases that killed drills of the instance left. The lock tells that none is under way. */
+export async function dropDrills(toolbox: Toolbox, maintenance: Database): Promise<string[]> {
   const rows = await maintenance.query<{ name: string }>(
-    'SELECT datname AS name FROM pg_database WHERE left(datname, length($1)) = $1',
-    [DRILL],
+    'SELECT datname AS name FROM pg_database WHERE left(datname, length($1::text)) = $1::text',
+    [await drillsOf(toolbox)],
   )
   for (const { name } of rows) await dropDatabase(maintenance, name)
   return rows.map(({ name }) => name)

@@ -107,10 +107,15 @@ async function emptyDraft(toolbox: Toolbox, { label }: BackupOptions): Promise<D
   }
 }
 
+/** Neither one of another instance counts, nor one that the clock of this machine once made in the future. */
 async function isDue(toolbox: Toolbox, { ifOlderThan }: BackupOptions): Promise<boolean> {
   if (ifOlderThan === undefined) return true
-  const newest = (await storeOf(toolbox).list()).backups.find(isProven)
-  return newest === undefined || toolbox.clock.now().getTime() - Date.parse(newest.manifest.startedAt) >= ifOlderThan
+  const domain = await toolbox.app.domain()
+  const { backups } = await storeOf(toolbox).list()
+  const ages = backups
+    .filter(backup => isProven(backup) && backup.manifest.instance.domain === domain)
+    .map(({ manifest }) => toolbox.clock.now().getTime() - Date.parse(manifest.startedAt))
+  return !ages.some(age => age >= 0 && age < ifOlderThan)
 }
 
 /** Notes how long the step took. */
@@ -137,13 +142,15 @@ function prepareStep(draft: Draft): Step {
       draft.partial = await makeFolder(store, draft.name)
       draft.secrets = await fingerprinted(toolbox)
     },
-    undo: async ({ toolbox }) => void (await storeOf(toolbox).clean()),
+    undo: async ({ toolbox }) => {
+      if (draft.partial !== '') await storeOf(toolbox).drop(draft.partial)
+    },
   }
 }
 
 async function clearDrills(toolbox: Toolbox): Promise<void> {
   if (!(await mayCreateDatabases(await toolbox.database()))) return
-  const dropped = await withMaintenance(toolbox, 'backup', dropDrills)
+  const dropped = await withMaintenance(toolbox, 'backup', maintenance => dropDrills(toolbox, maintenance))
   for (const name of dropped) toolbox.output.info(`Dropped ${name}, which a killed drill had left.`)
 }
 

@@ -125,14 +125,16 @@ function drillStep(backup: StoredBackup, options: VerifyOptions): Step {
     id: 'drill',
     title: 'Restore it into a database of its own, compare, and drop that',
     effect: 'write',
-    undo: ({ toolbox, runId }: StepContext) =>
-      withMaintenance(toolbox, 'drill', maintenance => dropDatabase(maintenance, drillName(runId))),
+    undo: async ({ toolbox, runId }: StepContext) => {
+      const name = await drillName(toolbox, runId)
+      await withMaintenance(toolbox, 'drill', maintenance => dropDatabase(maintenance, name))
+    },
   } as const
   return lookStep(step, backup, 'drilled', async context => {
     const { toolbox, runId, progress } = context
-    const name = drillName(runId)
+    const name = await drillName(toolbox, runId)
     return withMaintenance(toolbox, 'drill', async maintenance => {
-      await dropDrills(maintenance)
+      await dropDrills(toolbox, maintenance)
       await createLike(maintenance, name, backup.manifest.postgres.database)
       try {
         return await drilled(toolbox, backup, await unsealing(options), name, progress)

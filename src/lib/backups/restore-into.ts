@@ -55,7 +55,8 @@ async function pour(tools: PostgresTools, source: DumpSource, { database, stage,
   await feed(source, pipeline, onProgress)
 }
 
-async function contentsOf(tools: PostgresTools, source: DumpSource): Promise<string> {
+/** Returns a dump's table of contents, as pg_restore prints it. */
+export async function contentsOf(tools: PostgresTools, source: DumpSource): Promise<string> {
   const pipeline = await openPipeline(tools, listStages(source.zstd), { what: 'pg_restore', effect: 'read', fed: true })
   const printed = text(pipeline.run.stdout)
   await feed(source, pipeline)

@@ -40,7 +40,7 @@ function entriesIn(printed: string): TocEntry[] {
 function isLeftOut({ what }: TocEntry, extensions: readonly string[]): boolean {
   const [, extension] = /^EXTENSION - (.+?) *$/.exec(what) ?? []
   if (extension !== undefined) return extensions.includes(extension)
-  return /^(COMMENT - (EXTENSION|SCHEMA public)|SCHEMA - public) ?/.test(what)
+  return /^(COMMENT - EXTENSION|(COMMENT - )?SCHEMA (- )?public)(?= |$)/.test(what)
 }
 
 /** Returns the program that restores these entries alone; a list needs no more than their ids. */

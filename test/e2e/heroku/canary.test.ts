@@ -2,6 +2,8 @@ import { canaryTable } from '../canary.js'
 import { must } from '../compose/bed/process.js'
 import { startHerokuApp } from './bed.js'
 
+const DOMAIN = ['--confirm', 'mastodon.example']
+
 canaryTable({
   half: 1,
   names: [
@@ -10,7 +12,13 @@ canaryTable({
   ],
   // Files and assets are refused, and so is `--no-restart`, for each write restarts the app.
   exits: { cp: [3], 'assets:precompile': [3] },
-  lines: { 'config:set': [{ words: ['SMTP_PASSWORD'], stdin: 'VALUE\n' }] },
+  lines: {
+    'config:set': [{ words: ['SMTP_PASSWORD'], stdin: 'VALUE\n' }],
+    // The platform's user may make no second database: it is ordered.
+    'db:reset': [{ words: DOMAIN, exits: [3] }, { words: ['--new-database', 'essential-1', ...DOMAIN] }],
+    'db:restore': [{ words: ['latest', ...DOMAIN] }, { words: ['latest', '--new-database', 'essential-1', ...DOMAIN] }],
+    'db:verify': [{ words: ['latest'] }, { words: ['latest', '--drill'], exits: [3] }],
+  },
   flags: [['--json']],
   plant: async config => {
     const app = await startHerokuApp({ version: '4.5.3', config })

@@ -80,19 +80,21 @@ export interface Equipment {
   ownZstd: boolean
 }
 
-/** Complains about its arguments before it connects, also where no server is. */
-const OWN_ZSTD = 'PGHOST=/nonexistent PGCONNECT_TIMEOUT=1 pg_dump -Fc --compress=zstd:1 2>&1 | head -1'
+/**
+ * pg_dump complains about its arguments before it connects, also where no server is. No subshell here: it would die
+ * before what it started, see `tool-run.ts`.
+ */
+const LOOK = `for p in zstd nice awk pg_restore; do command -v "$p" >/dev/null 2>&1 && echo "has $p"; done
+pg_dump --version; echo "zstd:"; PGHOST=/nonexistent PGCONNECT_TIMEOUT=1 pg_dump -Fc --compress=zstd:1 2>&1; echo over`
 
 /** Returns what is there to work with. @throws RefusedError without pg_dump or pg_restore. */
 export async function equipmentOf(tools: PostgresTools): Promise<Equipment> {
-  const script = `for p in zstd nice awk pg_restore; do command -v "$p" >/dev/null 2>&1 && echo "has $p"; done
-    pg_dump --version; echo "zstd: $(${OWN_ZSTD})"`
-  const run = await tools.open({ what: 'pg_dump --version', script, effect: 'read' })
+  const run = await tools.open({ what: 'pg_dump --version', script: LOOK, effect: 'read' })
   const said = await textOf(run)
   const programs = new Set(said.match(/(?<=^has ).*$/gm))
   const version = versionIn(said)
   if (version === undefined || !programs.has('pg_restore')) throw noDumpProgram(tools.where)
-  const refused = /zstd: .*(invalid|not supported|unrecognized|could not parse|must be)/i.test(said)
+  const refused = /zstd:[\s\S]*?(invalid|not supported|unrecognized|could not parse|must be)/i.test(said)
   return { version, programs, ownZstd: version >= 160_000 && !refused }
 }
 

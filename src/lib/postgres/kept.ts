@@ -42,7 +42,9 @@ export async function unlabel(maintenance: Database, name: string): Promise<void
 /** Returns the databases that are kept of the one with this name, newest first. */
 export async function keptDatabases(maintenance: Database, of: string): Promise<KeptDatabase[]> {
   const rows = await maintenance.query<{ name: string; label: string | null; bytes: number }>(
-    `SELECT datname AS name, shobj_description(oid, 'pg_database') AS label, pg_database_size(oid) AS bytes
+    // The size of another instance's database may not be ours to ask.
+    `SELECT datname AS name, shobj_description(oid, 'pg_database') AS label,
+       CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) ELSE 0 END AS bytes
      FROM pg_database WHERE starts_with(datname, $1) ORDER BY datname DESC`,
     [KEPT],
   )

@@ -6,7 +6,8 @@ import { believed } from './marked.js'
 /**
  * Runs a script between markers, and ends all that it started once standard input ends: when this process is killed,
  * the engine's client dies with it and the input ends, while the program in the container would go on (pg_dump did, in
- * every client tried). Inherited variables that would lead libpq elsewhere are left out. Needs nothing but `sh`.
+ * every client tried). Inherited variables that would lead libpq elsewhere are left out, and complaints come in English,
+ * for that is how they are known. Needs nothing but `sh`.
  *
  * **No shell here dies before its children.** In PostgreSQL's own container the server is process 1 and inherits every
  * orphan; one that ends by a signal or with another code than 0 or 1 it takes for a crashed session of its own, and
@@ -16,13 +17,13 @@ import { believed } from './marked.js'
  * The watcher is ended by a signal that nothing catches: until it runs it has the traps of the shell that forked it, and
  * one that has caught its end is waited for without end (4 of 87 quick scripts, dash, on a busy machine).
  */
-const LEASHED = `m=$1 s=$2; shift 2; unset PGSERVICE PGHOSTADDR PGOPTIONS; trap : TERM; trap '' PIPE; exec 3<&0
+const LEASHED = `m=$1 s=$2; shift 2; unset PGSERVICE PGHOSTADDR PGOPTIONS; export LC_ALL=C; trap : TERM; trap '' PIPE; exec 3<&0
 echo "$m start" >&2; { while read -r _ <&3; do :; done; kill -TERM 0; } >/dev/null 2>&1 &
 w=$!; sh -c "trap : TERM; $s" tool "$@" </dev/null 3<&-; r=$?
 kill -KILL "$w" 2>/dev/null; wait "$w" 2>/dev/null; printf '\\n%s end %s\\n' "$m" "$r" >&2; exit "$r"`
 
 /** What reads its input ends by itself when that ends. */
-const FED = `m=$1 s=$2; shift 2; unset PGSERVICE PGHOSTADDR PGOPTIONS; trap : TERM; trap '' PIPE
+const FED = `m=$1 s=$2; shift 2; unset PGSERVICE PGHOSTADDR PGOPTIONS; export LC_ALL=C; trap : TERM; trap '' PIPE
 echo "$m start" >&2; sh -c "trap : TERM; $s" tool "$@"; r=$?
 printf '\\n%s end %s\\n' "$m" "$r" >&2; exit "$r"`
 

@@ -111,12 +111,16 @@ export function differingCount(
   return extra === undefined ? undefined : `${extra} is not in the manifest.`
 }
 
+/** What programs say when something else than what they read is to blame. */
+const NOT_THE_CONTENT =
+  /no space left|out of memory|cannot allocate|server closed the connection|terminating connection|connection to server|database system is (starting|shutting)|permission denied|not found|unsupported version|too many connections/i
+
 /** Returns why an error means that the content is bad; anything else (no server, no programs) is thrown again. */
 export function contentProblem(error: unknown): string {
   const codes = ['program-failed', 'dump-not-whole', 'encrypted-file-damaged']
-  if (error instanceof OperatorError && codes.includes(error.code))
-    return [messageOf(error), error.why].filter(Boolean).join(' ')
-  throw error
+  if (!(error instanceof OperatorError) || !codes.includes(error.code)) throw error
+  if (error.code === 'program-failed' && NOT_THE_CONTENT.test(error.why ?? '')) throw error
+  return [messageOf(error), error.why].filter(Boolean).join(' ')
 }
 
 /** Says that the backup in the folder cannot be opened without a secret key. */

@@ -24,3 +24,11 @@ test('scripts that end at once all end, however late their watchers start', asyn
   const ended = await Promise.all((await Promise.all(many)).map(run => run.ended))
   expect(ended.every(({ exitCode }) => exitCode === 0)).toBe(true)
 })
+
+test('a script complains in English, whatever language the operator speaks', async () => {
+  for (const fed of [false, true]) {
+    const run = await localPlace().open({ what: 'printf', script: 'printf "%s" "$LC_ALL"', effect: 'read', fed })
+    if (fed) run.stdin.end()
+    expect(await text(run.stdout)).toBe('C')
+  }
+})

@@ -41,9 +41,14 @@ function logOf(output: Output): Lines {
 
 function drawLines(heading: string, steps: readonly Titled[], { say, complain }: Lines): Drawing {
   const title = (id: string) => steps.find(step => step.id === id)?.title ?? id
+  let last = ''
   return {
     start: id => say(`${heading}: ${title(id)} …`),
-    progress: (_id, text) => say(`  ${text}`),
+    progress: (_id, text) => {
+      // A counter in megabytes is told once for each of them, not for each chunk.
+      if (text !== last) say(`  ${text}`)
+      last = text
+    },
     done: id => say(`${heading}: ${title(id)}: done`),
     skip: (id, reason) => say(`${heading}: ${title(id)}: ${reason}`),
     fail: (id, message) => complain(`${heading}: ${title(id)}: FAILED: ${message}`),

@@ -57,13 +57,18 @@ export async function dumpTools(toolbox: Toolbox): Promise<{ tools: PostgresTool
  */
 export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Promise<DumpedDatabase> {
   const { tools, equipment } = await dumpTools(toolbox)
-  const database = await ownSession(toolbox)
+  const stop = new AbortController()
+  const database = await ownSession(toolbox, stop.signal)
   try {
     refusePooler(database)
     return await withSnapshot(database, async snapshot => {
       const counting = snapshot.counts()
       counting.catch(() => undefined)
-      const { file, decoded } = await dumpInto(tools, equipment, snapshot.id, options)
+      const { file, decoded } = await dumpInto(tools, equipment, snapshot.id, options).catch(error => {
+        // The count of one large table may take as long as the dump of it.
+        stop.abort()
+        throw error
+      })
       const tables = await counting
       compareCounts(tables, decoded)
       const { traits, shape, versions } = snapshot
@@ -77,10 +82,10 @@ export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Prom
 }
 
 /** A session of its own: the toolbox's is free for other questions meanwhile. */
-function ownSession(toolbox: Toolbox): Promise<Database> {
+function ownSession(toolbox: Toolbox, signal: AbortSignal): Promise<Database> {
   const { backend, ledger } = toolbox
   if (backend.postgres === undefined) throw lacks(backend, 'postgres', 'PostgreSQL')
-  return openDatabase(backend.postgres, { ledger, dryRun: false, purpose: 'backup' })
+  return openDatabase(backend.postgres, { ledger, dryRun: false, purpose: 'backup', signal })
 }
 
 async function dumpInto(tools: PostgresTools, equipment: Equipment, snapshot: string, options: DumpOptions) {

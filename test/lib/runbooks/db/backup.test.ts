@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { BackupStore } from '../../../../src/lib/backups/store.js'
 import { withMaintenance } from '../../../../src/lib/postgres/scratch.js'
 import { runRunbook } from '../../../../src/lib/runbook/run.js'
@@ -16,6 +18,7 @@ beforeAll(async () => {
   sandbox = await testSandbox()
 })
 afterAll(() => sandbox?.stop())
+afterEach(() => vi.unstubAllEnvs())
 beforeEach(async () => {
   const opened = await sandbox.toolbox()
   const dir = `${sandbox.dir}/backups-${folders++}`
@@ -39,6 +42,16 @@ describe('db:backup --if-older-than', { timeout: 60_000 }, () => {
     await putBackup(store, 'broken', { ...own, startedAt: at(-1), failed: 'It was changed.' })
     expect(await backedUp({ ifOlderThan: DAY })).not.toBeNull()
     expect(await backedUp({ ifOlderThan: DAY })).toBeNull()
+  })
+})
+
+describe('db:backup', { timeout: 60_000 }, () => {
+  test('fails when its dump cannot be decoded, and leaves nothing', async () => {
+    const programs = mkdtempSync(join(sandbox.dir, 'programs-'))
+    writeFileSync(join(programs, 'awk'), '#!/bin/sh\necho "awk: out of order" >&2; exit 2\n', { mode: 0o755 })
+    vi.stubEnv('PATH', `${programs}:${process.env.PATH}`)
+    await expect(backedUp()).rejects.toThrow(/(awk|pg_restore) failed/)
+    expect(readdirSync(toolbox.instance.backups.dir ?? '')).toEqual([])
   })
 })
 

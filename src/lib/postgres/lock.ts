@@ -1,5 +1,6 @@
 import type { PostgresConnector } from '../backends/backend.js'
 import { OperatorError } from '../errors.js'
+import { READ_RECORD, type RunRecord, recordIn, recordStatement } from './record.js'
 import { closeSession, openSession, type Session } from './session.js'
 
 /** The first half of every lock's key, so that it never meets the advisory locks of Rails' own migrations. */
@@ -20,6 +21,10 @@ export interface LockSession {
   readonly database: string
   /** Whether the session still holds it: false when the connection was lost. */
   held(): Promise<boolean>
+  /** Returns the run that has emptied this database and has not ended, where there is one. */
+  record(): Promise<RunRecord | undefined>
+  /** Takes that record away. */
+  forget(): Promise<void>
   /** Gives the lock back. */
   close(): Promise<void>
 }
@@ -114,6 +119,8 @@ function lockSession(session: Session, key: string): LockSession {
   return {
     database: session.database,
     held: () => held().catch(() => false),
+    forget: async () => void (await session.client.query(recordStatement(session.database, undefined))),
+    record: async () => recordIn((await session.client.query<{ text: string | null }>(READ_RECORD)).rows[0]?.text),
     close: () => closeSession(session),
   }
 }

@@ -3,10 +3,12 @@ import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { PostgresConnector } from '../backends/backend.js'
 import { LockedError, messageOf, RefusedError } from '../errors.js'
-import type { LockHolder as SessionHolder } from '../postgres/lock.js'
+import { runsDir } from '../paths.js'
+import type { LockSession, LockHolder as SessionHolder } from '../postgres/lock.js'
+import { type RunRecord, recordStatement } from '../postgres/record.js'
 import { printableLine } from '../text.js'
 import type { Toolbox } from '../toolbox.js'
-import { makeFolder, stateProblem } from './journal.js'
+import { findRun, isUnfinished, makeFolder, stateProblem } from './journal.js'
 
 /** Who holds the lock of an instance. */
 export interface LockHolder {
@@ -176,9 +178,41 @@ async function takeSessionLock(toolbox: Toolbox, run: { runId: string }): Promis
   const applicationName = `mstdn-ops ${run.runId} ${userInfo().username}@${hostname()}`
   const attempt = await lockInServer(toolbox, connector, applicationName)
   if (attempt === undefined) return undefined
-  if (attempt.held) return { release: () => attempt.session.close() }
+  if (attempt.held) {
+    await refuseUnended(toolbox, run, attempt.session, connector).catch(async error => {
+      await attempt.session.close()
+      throw error
+    })
+    return { release: () => attempt.session.close() }
+  }
   if (attempt.holder?.applicationName.startsWith(`mstdn-ops ${run.runId} `)) return undefined
   throw heldElsewhere(attempt.holder)
+}
+
+/** A run whose journal is here is gone on with from here; the record of one that was abandoned here goes. */
+async function refuseUnended(
+  { instance }: Toolbox,
+  run: { runId: string },
+  session: LockSession,
+  connector: PostgresConnector,
+): Promise<void> {
+  const record = await session.record()
+  if (record === undefined || record.runId === run.runId) return
+  const known = await findRun(runsDir(instance.name), record.runId)
+  if (known === undefined) {
+    const forgetting = recordStatement(session.database, undefined)
+    throw unendedElsewhere(record, connector.byHand(session.database, forgetting))
+  }
+  if (!isUnfinished(known)) await session.forget()
+}
+
+function unendedElsewhere({ runId, by, since }: RunRecord, byHand: string): LockedError {
+  return new LockedError({
+    code: 'unended-elsewhere',
+    message: `Run ${printableLine(runId)} by ${printableLine(by)}, since ${printableLine(since)}, has not ended.`,
+    cause: 'It has emptied the database, and what is in there now may be half of a backup.',
+    next: `mstdn-ops resume there. Where that machine is no more: ${byHand}; then restore a backup.`,
+  })
 }
 
 /** A server that cannot be reached locks nobody out: the restart that is to bring it back must go on. */

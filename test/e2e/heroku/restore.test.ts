@@ -225,6 +225,14 @@ describe('a restore', () => {
     expect(app.formation()).toEqual(formation)
     expect(app.maintenance()).toBe(false)
   }
+  /** With the same instance and none of its journals. */
+  const onOtherMachine = async <T>(work: () => Promise<T>): Promise<T> => {
+    process.env.XDG_STATE_HOME = join(dir, 'other')
+    return work().finally(() => {
+      process.env.XDG_STATE_HOME = dir
+    })
+  }
+  const COMMENT = `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()`
   const LOCKS =
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
@@ -310,6 +318,18 @@ describe('a restore', () => {
       ['restore', 'started'],
       ['restore', 'acted'],
     ]
+    test('killed: what somebody else has put into the database since is not touched', async () => {
+      expect(await killed({}, 'restore', 'acted')).toMatchObject({ killed: true })
+      const ours = await sql(COMMENT)
+      await sql(`COMMENT ON DATABASE "${addon.slice(1)}" IS NULL`)
+      const theirs = { exitCode: 5, why: expect.stringContaining('Somebody else has filled the database') }
+      expect(await failure(resumed(true))).toMatchObject(theirs)
+      expect([await lost(), app.maintenance(), app.formation().web]).toEqual([true, true, 0])
+      await sql(`COMMENT ON DATABASE "${addon.slice(1)}" IS '${ours}'`)
+      expect((await resumed(true)).undone).toBe(true)
+      await asBefore()
+    })
+
     const kills: [string, Boundary][] = [
       ['reset', 'acted'],
       ...(FULL ? LONG : []),
@@ -327,8 +347,11 @@ describe('a restore', () => {
     })
     test.each(kills)('killed when %s has %s: resume goes on', async (step, boundary) => {
       expect(await killed({}, step, boundary)).toMatchObject({ killed: true })
+      const elsewhere = { code: 'unended-elsewhere', exitCode: 6, next: expect.stringContaining('IS NULL') }
+      expect(await failure(onOtherMachine(() => run(backup, { with: [] })))).toMatchObject(elsewhere)
       await resumed(false)
       await restored()
+      expect(await sql(COMMENT)).toBe('')
       await lose()
     })
   })

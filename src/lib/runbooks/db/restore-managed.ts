@@ -11,7 +11,7 @@ import type { Toolbox } from '../../toolbox.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { analyzeTargetStep, type Content, compareContentStep } from '../replace/content.js'
 import { feedsStep } from '../replace/feeds.js'
-import { fillLiveStep, noteIdsStep, raiseNotedStep, resetStep } from '../replace/in-place.js'
+import { endRecordStep, fillLiveStep, noteIdsStep, raiseNotedStep, resetStep } from '../replace/in-place.js'
 import { capturesOf, liveDatabase } from '../replace/live.js'
 import { migrateStep } from '../replace/migrate.js'
 import {
@@ -101,18 +101,19 @@ function inPlace(toolbox: Toolbox, content: Content, options: RestoreOptions): M
       compareContentStep(content, liveDatabase),
       analyzeTargetStep(liveDatabase),
       raiseNotedStep(),
-      ...afterwards(options),
+      ...afterwards(options, [endRecordStep()]),
     ],
   }
 }
 
-function afterwards({ replayJobs }: RestoreOptions): Step[] {
+function afterwards({ replayJobs }: RestoreOptions, last: readonly Step[] = []): Step[] {
   return [
     clearRedisStep(),
     migrateStep(),
     ...(replayJobs ? [replayStep()] : []),
     startAllStep(),
     openStep(),
+    ...last,
     feedsStep(),
   ]
 }

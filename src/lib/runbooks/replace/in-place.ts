@@ -1,10 +1,17 @@
+import { hostname, userInfo } from 'node:os'
 import { holdsNothing, openThrough } from '../../backups/restore-into.js'
+import { messageOf, NotUndoneError } from '../../errors.js'
+import type { Database } from '../../postgres/access.js'
+import { readRecord, writeRecord } from '../../postgres/record.js'
 import { idsGivenOut, raiseAbove } from '../../postgres/sequences.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { BROKEN } from './close.js'
 import type { Content } from './content.js'
 import { capturesOf, liveDatabase } from './live.js'
 import { putSafetyBack } from './safety-capture.js'
+
+/** Under this key a run notes that it may not write beside the database what is at work there. */
+const UNRECORDED = 'unrecorded'
 
 /** What was given out cannot be asked when the database is no more. */
 export function noteIdsStep(): Step {
@@ -13,6 +20,7 @@ export function noteIdsStep(): Step {
     title: 'Note which ids were given out',
     effect: 'read',
     run: async context => {
+      if (context.noted(BROKEN) === 'yes') return
       const ids = await idsGivenOut(await context.toolbox.database())
       await context.note('ids', JSON.stringify([...ids].map(([name, id]) => [name, String(id)])))
     },
@@ -31,9 +39,13 @@ export function resetStep(): Step {
       await empty(context)
     },
     undo: async context => {
-      if (context.noted('mark') === undefined) return
-      if ((await markOf(context).catch(() => undefined)) !== context.noted('mark')) await putSafetyBack(context, empty)
+      if (context.noted(BROKEN) !== 'yes') return
+      if ((await markOf(context).catch(() => undefined)) !== context.noted('mark')) {
+        await refuseForeign(context)
+        await putSafetyBack(context, empty)
+      }
       await context.note(BROKEN, 'no')
+      await forget(context)
     },
   }
 }
@@ -46,7 +58,8 @@ export function fillLiveStep(content: Content): Step {
     effect: 'write',
     run: async context => {
       if (context.dryRun) return
-      if (!(await isEmpty(context))) await empty(context)
+      await refuseForeign(context)
+      await ((await isEmpty(context)) ? remember(context) : empty(context))
       await content.into(context, await liveDatabase(context))
       await context.toolbox.letGoOfDatabase()
     },
@@ -76,13 +89,58 @@ async function empty(context: StepContext): Promise<void> {
   const { toolbox } = context
   await toolbox.letGoOfDatabase()
   await capturesOf(toolbox).reset(() => isEmpty(context))
-  if (!context.dryRun) await context.lockAgain()
+  if (context.dryRun) return
+  await context.lockAgain()
+  await remember(context)
+}
+
+/** From here on others may take what is in the database for the state of the instance. */
+export function endRecordStep(): Step {
+  return {
+    id: 'end-record',
+    title: 'Take away the note beside the database that a run is at work',
+    effect: 'write',
+    run: async context => {
+      if (!context.dryRun) await forget(context)
+    },
+    undo: remember,
+  }
+}
+
+/** What lies in the database was put there by somebody else since: it is theirs. */
+async function refuseForeign(context: StepContext): Promise<void> {
+  if (context.noted(UNRECORDED) === 'yes' || (await isEmpty(context))) return
+  const record = await inLive(context, readRecord)
+  if (record?.runId === context.runId) return
+  throw new NotUndoneError({
+    code: 'database-filled-since',
+    message: 'Somebody else has filled the database since this run has emptied it: nothing is touched.',
+    cause: record === undefined ? 'It bears no note of a run.' : `It was run ${record.runId} by ${record.by}.`,
+    next: 'mstdn-ops resume --abandon (leaves things as they are), where what is in there is to stay.',
+  })
+}
+
+/** For other machines, which do not see the journal. A user who may not do it goes without. */
+async function remember(context: StepContext): Promise<void> {
+  const record = { runId: context.runId, by: `${userInfo().username}@${hostname()}`, since: new Date().toISOString() }
+  await inLive(context, database => writeRecord(database, record)).catch(async (error: unknown) => {
+    context.toolbox.output.debug(messageOf(error))
+    await context.note(UNRECORDED, 'yes')
+  })
+}
+
+async function forget(context: StepContext): Promise<void> {
+  if (context.noted(UNRECORDED) !== 'yes') await inLive(context, database => writeRecord(database, undefined))
+}
+
+async function inLive<T>(context: StepContext, work: (database: Database) => Promise<T>): Promise<T> {
+  const database = await openThrough(context.toolbox, await liveDatabase(context), 'look')
+  return work(database).finally(() => database.close())
 }
 
 /** Over a connection of its own, for a reset ends the others. */
 async function isEmpty(context: StepContext): Promise<boolean> {
-  const database = await openThrough(context.toolbox, await liveDatabase(context), 'look')
-  return holdsNothing(database).finally(() => database.close())
+  return inLive(context, holdsNothing)
 }
 
 async function noteMark(context: StepContext): Promise<void> {
@@ -92,12 +150,11 @@ async function noteMark(context: StepContext): Promise<void> {
 
 /** Tells whether the database is still the one that was noted: made anew, it and its tables have other numbers. */
 async function markOf(context: StepContext): Promise<string> {
-  const database = await openThrough(context.toolbox, await liveDatabase(context), 'look')
-  const [row] = await database
-    .query<{ mark: string }>(
+  const [row] = await inLive(context, database =>
+    database.query<{ mark: string }>(
       `SELECT concat_ws(' ', (SELECT oid FROM pg_database WHERE datname = current_database()), count(*), max(oid::bigint))
        AS mark FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`,
-    )
-    .finally(() => database.close())
+    ),
+  )
   return row?.mark ?? ''
 }

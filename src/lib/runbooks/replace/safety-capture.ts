@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { openBackup, storeOf } from '../../backups/store.js'
 import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import type { Step, StepContext } from '../../runbook/step.js'
+import { BROKEN } from './close.js'
 import { differencesAt } from './content.js'
 import { capturesOf, liveDatabase } from './live.js'
 import { makeBackup, safetyBackup } from './safety-backup.js'
@@ -20,6 +21,8 @@ export function safetyCaptureStep(label: string): Step {
     effect: 'write',
     done: async context => safetyBackup(context.noted) !== undefined,
     run: async context => {
+      // Gone on with after an undo that failed: what is in the database now is no state to be kept.
+      if (context.noted(BROKEN) === 'yes') return
       const uuid = await captured(context)
       await makeBackup(context, { with: [], label, capture: uuid })
       if (!context.dryRun) await refuseUnlike(context)

@@ -275,7 +275,7 @@ describe('a restore', () => {
       { kind: 'reset-before', method: 'PUT', path: /reset$/ },
       ...(FULL ? MORE : []),
     ]
-    test.each(FAULTS)('$kind $path: undone, the site serves as before', async fault => {
+    test.each(FAULTS)('$kind: undone, the site serves as before', async fault => {
       app.inject(fault)
       expect(await failure(run(restore, options()))).toMatchObject({ exitCode: 4 })
       await asBefore()
@@ -347,8 +347,10 @@ describe('a restore', () => {
     })
     test.each(kills)('killed when %s has %s: resume goes on', async (step, boundary) => {
       expect(await killed({}, step, boundary)).toMatchObject({ killed: true })
-      const elsewhere = { code: 'unended-elsewhere', exitCode: 6, next: expect.stringContaining('IS NULL') }
-      expect(await failure(onOtherMachine(() => run(backup, { with: [] })))).toMatchObject(elsewhere)
+      if (step === 'reset') {
+        const elsewhere = { code: 'unended-elsewhere', exitCode: 6, next: expect.stringContaining('IS NULL') }
+        expect(await failure(onOtherMachine(() => run(backup, { with: [] })))).toMatchObject(elsewhere)
+      }
       await resumed(false)
       await restored()
       expect(await sql(COMMENT)).toBe('')

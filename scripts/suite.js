@@ -30,11 +30,10 @@ const checks = [
   },
 ]
 // Most of an end-to-end test is waiting for containers, so that two files more than there are processors pay.
+const processors = availableParallelism()
 const suites = [
-  { name: 'unit and contract', args: NODE_ONLY },
-  ...(quick
-    ? []
-    : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${availableParallelism() + 2}`] }]),
+  { name: 'unit and contract', args: [...NODE_ONLY, `--maxWorkers=${processors}`] },
+  ...(quick ? [] : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${processors + 2}`] }]),
 ]
 
 function run(command, args) {

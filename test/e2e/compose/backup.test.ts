@@ -152,7 +152,7 @@ describe('db:backup', { timeout: PATIENCE }, () => {
   })
 
   test('a server that is restarted in the middle is no success', async () => {
-    const run = story.start(['db:backup', '--rate', '200KB'])
+    const run = story.start(['db:backup', '--rate', '20KB'])
     await run.until('Dump the database')
     await sleep(1_500)
     await must('docker', ['restart', '-t', '1', await stack.containerOf('db')])

@@ -97,6 +97,7 @@ describe('4.5.3, by tootctl', () => {
       'media.remove',
       'previewCards.remove',
       'accounts.prune',
+      'drop-expired',
     ])
     expect(result.done[0].said).toMatch(/^Removed [1-9]\d* media attachments/)
     expect(Number(await stack.psql(cachedMedia))).toBeLessThan(demoCounts.cachedMedia)
@@ -155,7 +156,7 @@ describe('2.4.5, by rake', () => {
 
   test('daily runs no task that does nothing any more', async () => {
     const { steps, result } = await json('daily')
-    expect(steps.map((step: { id: string }) => step.id)).toEqual(['media.remove'])
+    expect(steps.map((step: { id: string }) => step.id)).toEqual(['media.remove', 'drop-expired'])
     expect(result.automatic).toContain('feeds of people who are away')
   })
 })

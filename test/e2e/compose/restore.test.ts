@@ -155,9 +155,8 @@ function hadServed(step: string, boundary: Boundary): boolean {
   return step === 'feeds' || (step === 'start' && ['acted', 'after'].includes(boundary))
 }
 
-/** Where most can go wrong: in the middle of the long step, and on both sides of the swap. */
+/** Where most can go wrong: behind the swap. */
 const SOME: readonly Break[] = [
-  { step: 'restore', boundary: 'acted', by: 'kill', after: 'resume' },
   { step: 'swap', boundary: 'acted', by: 'kill', after: 'undo' },
   { step: 'swap', boundary: 'acted', by: 'kill', after: 'resume' },
   { step: 'clear-redis', boundary: 'acted', by: 'failure' },

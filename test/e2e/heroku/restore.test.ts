@@ -300,19 +300,24 @@ describe('a restore', () => {
       await asBefore()
     })
 
-    test('while it does not go back the site stays closed, and resume --undo ends it', async () => {
-      const observer: BoundaryObserver = (id, at) => {
-        if (id === 'reset' && at === 'before-undo') app.inject({ kind: 'transfer-fails', times: 2 })
-        failsAt('compare', 'started')(id, at)
-      }
-      const error = await failure(run(restore, options(), observer))
-      expect(error).toMatchObject({ exitCode: 5, why: expect.stringContaining('stays closed') })
-      expect(app.formation()).toEqual({ web: 0, worker: 0 })
-      expect(app.maintenance()).toBe(true)
-      expect(await failure(run(backup, { with: [] }))).toMatchObject({ code: 'unfinished-run', exitCode: 3 })
-      expect((await resumed(true)).undone).toBe(true)
-      await asBefore()
-    })
+    test.each(FULL ? [true, false] : [true])(
+      'while it does not go back the site stays closed; resume (undo: %s) ends it',
+      async undo => {
+        const observer: BoundaryObserver = (id, at) => {
+          if (id === 'reset' && at === 'before-undo') app.inject({ kind: 'transfer-fails', times: 2 })
+          failsAt('compare', 'started')(id, at)
+        }
+        const error = await failure(run(restore, options(), observer))
+        expect(error).toMatchObject({ exitCode: 5, why: expect.stringContaining('stays closed') })
+        expect(app.formation()).toEqual({ web: 0, worker: 0 })
+        expect(app.maintenance()).toBe(true)
+        expect(await failure(run(backup, { with: [] }))).toMatchObject({ code: 'unfinished-run', exitCode: 3 })
+        expect((await resumed(undo)).undone ?? false).toBe(undo)
+        if (undo) return asBefore()
+        await restored()
+        await lose()
+      },
+    )
 
     const LONG: [string, Boundary][] = [
       ['restore', 'started'],

@@ -84,13 +84,15 @@ export function versionTable(releases: readonly string[]): void {
 
     /** Names that differ from run to run are replaced, so that the snapshot shows what was sent and nothing else. */
     function normal(text: string): string {
-      return text
-        // The folder first: where its random name is all small letters, it holds the project's.
-        .replaceAll(stack.projectDir, 'DIR')
-        .replaceAll(stack.projectName, 'PROJECT')
-        .replaceAll(/mstdn-ops-[0-9a-f]{16}/g, 'MARK')
-        .replaceAll(/\b\d{8}-\d{6}-[0-9a-f]{4}\b/g, 'RUN-ID')
-        .replaceAll(/\b[0-9a-f]{12,64}\b/g, 'ID')
+      return (
+        text
+          // The folder first: where its random name is all small letters, it holds the project's.
+          .replaceAll(stack.projectDir, 'DIR')
+          .replaceAll(stack.projectName, 'PROJECT')
+          .replaceAll(/mstdn-ops-[0-9a-f]{16}/g, 'MARK')
+          .replaceAll(/\b\d{8}-\d{6}-[0-9a-f]{4}\b/g, 'RUN-ID')
+          .replaceAll(/\b[0-9a-f]{12,64}\b/g, 'ID')
+      )
     }
 
     const told: string[] = []

@@ -12,10 +12,14 @@ const REVEALED = 'revealed'
 export class Redactor {
   readonly #names = new Map<string, string>()
 
-  /** Registers a secret; values under six characters are ignored, since they would blank out ordinary words. */
+  /**
+   * Registers a secret; values under six characters are ignored, since they would blank out ordinary words. A value
+   * keeps its first name, which is the one that the operator gave it.
+   */
   add(name: string, value: string | undefined): void {
     if (value === undefined) return
-    for (const form of formsOf(value)) if (form.length >= SHORTEST_SECRET) this.#names.set(form, name)
+    const forms = formsOf(value).filter(form => form.length >= SHORTEST_SECRET && !this.#names.has(form))
+    for (const form of forms) this.#names.set(form, name)
   }
 
   /** Returns the text with every registered value replaced by `[NAME]`. */

@@ -65,11 +65,17 @@ export class Runner {
   readonly dryRun: boolean
   /** The run that is under way. */
   runId: string | undefined
+  #changes = 0
 
   constructor(parts: { output: Output; ledger: Ledger; dryRun?: boolean }) {
     this.#output = parts.output
     this.#ledger = parts.ledger
     this.dryRun = parts.dryRun ?? false
+  }
+
+  /** Returns how many times a write has begun or ended here: what was seen at a lower number may be out of date. */
+  get changes(): number {
+    return this.#changes
   }
 
   /**
@@ -89,6 +95,7 @@ export class Runner {
     if (onLine) followLines(child.stdout, onLine)
     const result = await child
     const timedOut = stopTimer()
+    this.#countChange(invocation)
     if (result.code === 'ENOENT') throw programMissing(invocation.file)
     if (timedOut) throw timeLimit(invocation)
     const exitCode = codeOf(result.exitCode, result.signal)
@@ -124,6 +131,7 @@ export class Runner {
       if (result.code === 'ENOENT') throw programMissing(invocation.file)
       return codeOf(result.exitCode, result.signal)
     } finally {
+      this.#countChange(invocation)
       process.off('SIGINT', ignoreInterrupt)
     }
   }
@@ -149,9 +157,14 @@ export class Runner {
   /** Records a write and tells whether it may happen: false in a dry run. */
   #admit(invocation: Invocation): boolean {
     if (invocation.effect === 'read') return true
+    this.#countChange(invocation)
     const exact = shellLine([invocation.file, ...invocation.args])
     this.#ledger.record({ kind: 'command', exact, byHand: invocation.byHand ?? exact })
     return !this.dryRun
+  }
+
+  #countChange({ effect }: Invocation): void {
+    if (effect === 'write') this.#changes += 1
   }
 
   #options(invocation: Invocation) {

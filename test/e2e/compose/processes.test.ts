@@ -172,7 +172,8 @@ test.each([
   ['shell', 'echo $((6 * 7))', /^42$/m, 'exit 5', 5],
   // The stand-in's console has no prompt: its lines end where a real one asks.
   ['console', '6 * 7', /^=> 42$/m, 'exit', 0],
-  ['db:psql', 'SELECT 6 * 7;', /^ +42$/m, '\\q', 0],
+  // A psql that does not know yet how high its terminal is shows every answer in a pager.
+  ['db:psql', '\\pset pager off \\\\ SELECT 6 * 7;', /^ +42$/m, '\\q', 0],
   ['redis:cli', 'ECHO forty-two', /^"forty-two"$/m, 'exit', 0],
 ])('%s has the terminal', async (command, question, answer, goodbye, exitCode) => {
   const env = { ...cleanEnvironment(), ...here().env, TERM: 'dumb' }

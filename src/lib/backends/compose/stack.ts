@@ -9,6 +9,7 @@ import { type Container, containersFrom, environmentFrom } from './containers.js
 import type { ComposeOptions, ComposeParts } from './options.js'
 import type { ComposeProject } from './project.js'
 import { type RoleServices, rolesOf, type ServiceShape } from './roles.js'
+import { SharedLook } from './shared-look.js'
 
 const LIST_LIMIT_MS = 30_000
 
@@ -18,6 +19,7 @@ export class Stack {
   readonly configuration: Configuration
   readonly parts: ComposeParts
   readonly #configured: ComposeOptions['roles']
+  readonly #containers: SharedLook<Container[]>
   /** Set in a dry run by a change of the configuration that was only recorded: what follows plans as if it stood. */
   configurationWouldChange = false
 
@@ -26,11 +28,13 @@ export class Stack {
     this.parts = parts
     this.#configured = roles
     this.configuration = new Configuration(project, parts.runner)
+    const ofProject = [`com.docker.compose.project=${project.name}`, 'com.docker.compose.oneoff=False']
+    this.#containers = new SharedLook(parts.runner, () => this.withLabels(ofProject))
   }
 
   /** Returns the project's containers, running or not, without one-off containers. */
-  async containers(): Promise<Container[]> {
-    return this.withLabels([`com.docker.compose.project=${this.project.name}`, 'com.docker.compose.oneoff=False'])
+  containers(): Promise<Container[]> {
+    return this.#containers.get()
   }
 
   /** Returns the containers that carry all of these labels. Their secrets are known to the redactor from then on. */

@@ -32,5 +32,5 @@ injectionTable(
       },
     }
   },
-  { turns: 12 },
+  { turns: 18 },
 )

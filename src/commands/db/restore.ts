@@ -63,6 +63,7 @@ database is emptied and filled again.`
       replayJobs: flags['replay-jobs'],
       ...(flags.identity === undefined ? {} : { identity: flags.identity }),
       ...(flags['keep-old'] === undefined ? {} : { keepOld: durationOf('--keep-old', flags['keep-old']) }),
+      ...(flags['new-database'] === undefined ? {} : { newDatabase: flags['new-database'] }),
     }
     if (await isFile(args.source)) {
       const { backToFile, restoreFile } = await import('../../lib/runbooks/db/restore-file.js')
@@ -72,8 +73,7 @@ database is emptied and filled again.`
     // By its path: "latest" may be another one when the run is resumed.
     const backup = await namedBackup(await this.toolbox(), args.source)
     if (flags.diff) return this.#compared(await backInTime(await this.toolbox(), backup, flags.identity))
-    const plan = flags['new-database'] === undefined ? {} : { newDatabase: flags['new-database'] }
-    return this.change(restore, { ...common, source: backup.path, media: flags['with-media'], ...plan })
+    return this.change(restore, { ...common, source: backup.path, media: flags['with-media'] })
   }
 
   #compared(diff: StepBack) {
@@ -90,7 +90,7 @@ database is emptied and filled again.`
   }
 }
 
-type Common = Pick<RestoreOptions, 'drainSeconds' | 'replayJobs' | 'identity' | 'keepOld'>
+type Common = Pick<RestoreOptions, 'drainSeconds' | 'replayJobs' | 'identity' | 'keepOld' | 'newDatabase'>
 
 const NO_RUN = {
   runId: null,

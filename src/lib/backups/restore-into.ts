@@ -63,7 +63,8 @@ export async function contentsOf(tools: PostgresTools, source: DumpSource): Prom
   return printed
 }
 
-async function stateThere(toolbox: Toolbox, connector: PostgresConnector) {
+/** Returns what is in the database behind the connector: its extensions, and whether there is nothing else. */
+export async function stateThere(toolbox: Toolbox, connector: PostgresConnector) {
   const database = await openThrough(toolbox, connector, 'look')
   try {
     const extensions = await database.query<{ name: string }>('SELECT extname::text AS name FROM pg_extension')

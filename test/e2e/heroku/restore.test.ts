@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { globalAgent } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -26,10 +26,12 @@ import { type BackupResult, backup } from '../../../src/lib/runbooks/db/backup.j
 import { discard } from '../../../src/lib/runbooks/db/discard.js'
 import { theKept } from '../../../src/lib/runbooks/db/kept.js'
 import { type RestoreOptions, restore } from '../../../src/lib/runbooks/db/restore.js'
+import { restoreFile } from '../../../src/lib/runbooks/db/restore-file.js'
 import { rollback } from '../../../src/lib/runbooks/db/rollback.js'
 import { verify } from '../../../src/lib/runbooks/db/verify.js'
 import type { Toolbox } from '../../../src/lib/toolbox.js'
 import { killedRun } from '../../support/killed-run.js'
+import { must } from '../compose/bed/process.js'
 import { type Fault, type HerokuApp, startHerokuApp } from './bed.js'
 
 vi.setConfig({ testTimeout: 180_000 })
@@ -232,6 +234,16 @@ describe('a restore', () => {
       process.env.XDG_STATE_HOME = dir
     })
   }
+  /** The dump of the backup, as a file that says nothing of where it comes from. */
+  const dumpOfOthers = async (name: string) => {
+    const file = join(dir, name)
+    const [dump = ''] = readdirSync(source).filter(entry => entry.startsWith('database.dump'))
+    if (name.endsWith('.sql')) await must('sh', ['-c', TO_SQL, 'sh', join(source, dump), file])
+    else copyFileSync(join(source, dump), file)
+    return file
+  }
+  const TO_SQL =
+    'restore=$(ls /usr/lib/postgresql/*/bin/pg_restore | tail -n 1); case $1 in *.zst) zstd -dcq "$1";; *) cat "$1";; esac | "$restore" -f "$2"'
   const COMMENT = `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()`
   const LOCKS =
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -262,6 +274,19 @@ describe('a restore', () => {
       await run(restore, options({ source: result?.kept ?? '' }))
       await asBefore()
     })
+
+    test.each(FULL ? ['latest.dump', 'dump.sql'] : ['dump.sql'])(
+      'a dump of others comes in as well: %s',
+      async name => {
+        const file = await dumpOfOthers(name)
+        const foreign = { file, drainSeconds: 0, replayJobs: false, unverified: true }
+        const { result } = await run(restoreFile, foreign)
+        expect(result).toMatchObject({ backup: name, stateOf: null, keptAs: 'backup' })
+        await restored()
+        await run(restore, options({ source: result?.kept ?? '' }))
+        await asBefore()
+      },
+    )
 
     const MORE: Fault[] = [
       { kind: 'download-403' },
@@ -400,6 +425,14 @@ describe('a restore', () => {
     ]
     test.each(places)('a failure when %s has %s: undone, and nothing is left that costs', async (step, boundary) => {
       expect(await failure(run(restore, options(PLAN), failsAt(step, boundary)))).toMatchObject({ exitCode: 4 })
+      await asBefore()
+      expect(await others()).toEqual([])
+    })
+
+    test.each(FULL ? ['latest.dump'] : [])('a dump of others that fails leaves nothing that costs: %s', async name => {
+      const file = await dumpOfOthers(name)
+      const foreign = { file, drainSeconds: 0, replayJobs: false, unverified: true, ...PLAN }
+      expect(await failure(run(restoreFile, foreign, failsAt('analyze', 'acted')))).toMatchObject({ exitCode: 4 })
       await asBefore()
       expect(await others()).toEqual([])
     })

@@ -1,15 +1,17 @@
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { PostgresConnector, PostgresTools } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
 import { decodedTables, decodeStages } from '../../postgres/dump.js'
 import { openPipeline, type Pipeline, type Stage } from '../../postgres/pipeline.js'
-import { restoreStage } from '../../postgres/toc.js'
+import { listStages, restorableIds, restoreStage } from '../../postgres/toc.js'
 import type { Toolbox } from '../../toolbox.js'
 import { dumpTools } from '../database.js'
 import { decryptWith } from '../encryption.js'
 import type { TableCount } from '../manifest.js'
+import { stateThere } from '../restore-into.js'
 import { fed } from '../verify.js'
 import { type CustomDump, recognise, type SqlDump, versionNumber } from './recognise.js'
 import { type DumpSource, fileSource } from './source.js'
@@ -29,6 +31,12 @@ export interface ForeignDump {
   sql?: () => Promise<Readable>
   /** Restores it into a new and empty database. @throws RefusedError at the first error. */
   into(database: string, onProgress?: (bytes: number) => void): Promise<void>
+  /**
+   * Restores it into a database whose owner may make no other, over what a killed restore of it has left there.
+   *
+   * @throws RefusedError at the first error.
+   */
+  through(connector: PostgresConnector, onProgress?: (bytes: number) => void): Promise<void>
 }
 
 /** Reads a dump to its end. @throws RefusedError for what is damaged, cut, or none of Mastodon's. */
@@ -59,9 +67,22 @@ async function openCustom(toolbox: Toolbox, packed: DumpSource, kind: CustomDump
     versions: part?.versions ?? [],
     into: async (database, onProgress) => {
       const stage = restoreStage(['-d', database], undefined)
-      await pour(toolbox, source, stage, database, onProgress)
+      await pour(await toolsOf(toolbox, toolbox.backend.postgres), source, { stage, database, onProgress })
+    },
+    through: async (connector, onProgress) => {
+      const own = await toolsOf(toolbox, connector)
+      const { database } = await connector.target()
+      const { extensions, isEmpty } = await stateThere(toolbox, connector)
+      const ids = restorableIds(await contentsOf(own, source), extensions)
+      const clean = isEmpty ? [] : ['--clean', '--if-exists']
+      await pour(own, source, { stage: restoreStage([...clean, '-d', database], ids), database, onProgress })
     },
   }
+}
+
+async function contentsOf(tools: PostgresTools, source: DumpSource): Promise<string> {
+  const started = await openPipeline(tools, listStages(false), { what: 'pg_restore', effect: 'read', fed: true })
+  return printed({ started, sent: send(source, started) })
 }
 
 const VERSIONS: Stage = {
@@ -89,22 +110,33 @@ async function openSql(toolbox: Toolbox, source: DumpSource, kind: SqlDump): Pro
   const about = `SQL${kind.cluster ? ' of a whole server' : ''}${kind.dumpedBy ? ` by pg_dump ${kind.dumpedBy}` : ''}`
   return {
     ...{ path, about, bytes: await sizeOf(path), tables: part.tables, versions: part.versions, sql },
-    into: (database, onProgress) => pour(toolbox, { path, open: sql }, PSQL, database, onProgress),
+    into: async (database, onProgress) => {
+      const tools = await toolsOf(toolbox, toolbox.backend.postgres)
+      await pour(tools, { path, open: sql }, { stage: PSQL, database, onProgress })
+    },
+    through: async (connector, onProgress) => {
+      const { database } = await connector.target()
+      await pour(await toolsOf(toolbox, connector), { path, open: sql }, { stage: PSQL, database, onProgress })
+    },
   }
 }
 
 /** Never `-1`: the stream commits by itself, once it was seen to be whole. */
 const PSQL: Stage = { name: 'psql', words: ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null'] }
 
-async function pour(
-  toolbox: Toolbox,
-  source: DumpSource,
-  stage: Stage,
-  database: string,
-  onProgress: ((bytes: number) => void) | undefined,
-): Promise<void> {
-  const tools = await toolbox.backend.postgres?.tools?.()
-  if (tools === undefined) throw lacks(toolbox.backend, 'postgres', stage.name)
+interface Pouring {
+  stage: Stage
+  database: string
+  onProgress: ((bytes: number) => void) | undefined
+}
+
+async function toolsOf({ backend }: Toolbox, connector: PostgresConnector | undefined): Promise<PostgresTools> {
+  const tools = await connector?.tools?.()
+  if (tools === undefined) throw lacks(backend, 'postgres', 'pg_restore')
+  return tools
+}
+
+async function pour(tools: PostgresTools, source: DumpSource, { stage, database, onProgress }: Pouring): Promise<void> {
   const started = await openPipeline(tools, [stage], { what: stage.name, effect: 'write', fed: true, database })
   started.run.stdout.resume()
   await send(source, started, onProgress)

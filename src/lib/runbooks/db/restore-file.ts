@@ -3,22 +3,24 @@ import { type StepBack, stepBack } from '../../backups/diff.js'
 import { type ForeignDump, openForeign } from '../../backups/foreign/opened.js'
 import { differencesIn, openOther } from '../../backups/restore-into.js'
 import { RefusedError, UsageError } from '../../errors.js'
+import type { Database } from '../../postgres/access.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
-import { type KeepOptions, noteKeptUntil } from '../replace/keep.js'
+import type { Content } from '../replace/content.js'
+import { noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
 import { jobsAside } from '../replace/redis.js'
+import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { refuseUnfit } from './fit.js'
 import { backText, makeFresh, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
+import { type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
 import { staleSearch } from './restored.js'
 
-export interface RestoreFileOptions extends KeepOptions {
+export interface RestoreFileOptions extends ManagedOptions {
   /** The path of a dump that this tool did not make. */
   file: string
   identity?: string
-  drainSeconds: number
-  replayJobs: boolean
   /** The operator takes it although nothing proves that its content is what was dumped. */
   unverified: boolean
 }
@@ -31,31 +33,32 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
   name: 'db:restore-file',
   check: async (toolbox, options) => {
     if (!options.unverified) throw notProven(options.file)
-    refuseManaged(toolbox)
     const dump = await opened(toolbox, options)
     await refuseUnfit(toolbox, dump.versions)
-    await refuseSecondDatabase(toolbox, dump.bytes * GROWTH)
+    const way = await wayOf(toolbox, options)
+    await (way ? way.check() : refuseSecondDatabase(toolbox, dump.bytes * GROWTH))
   },
   consent: async (toolbox, options) => {
-    const told = await toldOf(toolbox, options)
-    return {
-      kind: 'domain',
-      loses: [`Everything since the dump ${options.file} was made is lost here.`, told].join('\n'),
-    }
+    const told = [await toldOf(toolbox, options), (await (await wayOf(toolbox, options))?.told()) ?? '']
+    const lost = `Everything since the dump ${options.file} was made is lost here.`
+    return { kind: 'domain', loses: [lost, ...told.filter(Boolean)].join('\n') }
   },
   steps: async (toolbox, options) => {
+    const way = await wayOf(toolbox, options)
+    if (way) return way.steps()
     const dump = () => opened(toolbox, options)
     return [fileStep(options, dump), compareFileStep(dump), ...takeItsPlace(options)]
   },
   result: async (toolbox, options, noted) => {
     const dump = await opened(toolbox, options)
+    const way = await wayOf(toolbox, options)
     const stopped = noted('stopped-for')
     return {
       backup: basename(options.file),
       stateOf: null,
       rows: dump.tables.reduce((sum, table) => sum + table.rows, 0),
-      kept: noted('kept') ?? '',
-      keptAs: 'database',
+      kept: (way?.keptAs === 'backup' ? safetyBackup(noted)?.name : noted('kept')) ?? '',
+      keptAs: way?.keptAs ?? 'database',
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
@@ -117,38 +120,38 @@ function compareFileStep(dump: () => Promise<ForeignDump>): Step {
       const { fresh } = await namesOf(context)
       const [difference] = await differencesIn(context.toolbox, fresh, { tables: (await dump()).tables })
       if (difference !== undefined) throw otherwise(difference)
-      await refuseOtherDomain(context, fresh)
+      const database = await openOther(context.toolbox, fresh, 'compare')
+      await refuseOtherDomain(context, database).finally(() => database.close())
     },
   }
 }
 
-/** The addresses of local posts name the domain that other servers know them by (statuses.uri, 1.6 and later). */
-async function refuseOtherDomain({ toolbox }: StepContext, name: string): Promise<void> {
-  const config = await toolbox.app.config()
-  const own = [await toolbox.app.domain(), config.get('WEB_DOMAIN')].filter(Boolean)
-  const database = await openOther(toolbox, name, 'compare')
-  try {
-    const [row] = await database.query<{ host: string }>(
-      `SELECT split_part(uri, '/', 3) AS host FROM statuses WHERE local AND uri LIKE 'http%' ORDER BY id DESC LIMIT 1`,
-    )
-    if (row === undefined || own.includes(row.host)) return
-    throw new RefusedError({
-      code: 'backup-of-another-domain',
-      message: `The dump is of ${row.host}, this instance is ${own.join(' or ')}.`,
-      cause: 'Accounts, posts and keys belong to their domain: other servers know them by it.',
-    })
-  } finally {
-    await database.close()
+function wayOf(toolbox: Toolbox, options: RestoreFileOptions): Promise<ManagedWay | undefined> {
+  return managedWay(toolbox, contentOf(options), options)
+}
+
+function contentOf(options: RestoreFileOptions): Content {
+  return {
+    name: basename(options.file),
+    into: async ({ toolbox, progress }, connector) =>
+      (await opened(toolbox, options)).through(connector, bytes => progress(`${Math.round(bytes / 1e6)} MB`)),
+    expected: async ({ toolbox }) => ({ tables: (await opened(toolbox, options)).tables }),
+    refuse: refuseOtherDomain,
   }
 }
 
-function refuseManaged({ backend }: Toolbox): void {
-  if (backend.captures === undefined) return
+/** The addresses of local posts name the domain that other servers know them by (statuses.uri, 1.6 and later). */
+async function refuseOtherDomain({ toolbox }: StepContext, database: Database): Promise<void> {
+  const config = await toolbox.app.config()
+  const own = [await toolbox.app.domain(), config.get('WEB_DOMAIN')].filter(Boolean)
+  const [row] = await database.query<{ host: string }>(
+    `SELECT split_part(uri, '/', 3) AS host FROM statuses WHERE local AND uri LIKE 'http%' ORDER BY id DESC LIMIT 1`,
+  )
+  if (row === undefined || own.includes(row.host)) return
   throw new RefusedError({
-    code: 'file-on-managed-database',
-    message: 'A dump of others is not restored where the platform runs the database.',
-    cause: 'No second database can be made there to compare it in.',
-    next: 'Restore a backup of mstdn-ops, or the platform’s own: heroku pg:backups:restore',
+    code: 'backup-of-another-domain',
+    message: `The dump is of ${row.host}, this instance is ${own.join(' or ')}.`,
+    cause: 'Accounts, posts and keys belong to their domain: other servers know them by it.',
   })
 }
 

@@ -26,7 +26,12 @@ import {
 import { clearRedisStep, drain, jobsAsideStep, replayStep } from '../replace/redis.js'
 import { safetyCaptureStep } from '../replace/safety-capture.js'
 import { formationOf } from '../scale/scale.js'
-import type { RestoreOptions } from './restore.js'
+import type { TakeItsPlaceOptions } from './restore.js'
+
+export interface ManagedOptions extends TakeItsPlaceOptions {
+  /** The plan of a second database that is ordered for it. */
+  newDatabase?: string
+}
 
 /** How a state comes into the place of the live one where the platform runs the database. */
 export interface ManagedWay {
@@ -45,17 +50,16 @@ export interface ManagedWay {
  */
 export async function managedWay(
   toolbox: Toolbox,
-  backup: StoredBackup,
-  options: RestoreOptions,
+  content: Content,
+  options: ManagedOptions,
 ): Promise<ManagedWay | undefined> {
-  const content = contentOf(backup, options)
   if (options.newDatabase !== undefined) return besideOrdered(toolbox, content, options, options.newDatabase)
   if (toolbox.backend.captures === undefined || (await mayCreateDatabases(await toolbox.database()))) return undefined
   return inPlace(toolbox, content, options)
 }
 
 /** The new database is filled and compared while the live one serves; that stays as it is. */
-function besideOrdered(toolbox: Toolbox, content: Content, options: RestoreOptions, plan: string): ManagedWay {
+function besideOrdered(toolbox: Toolbox, content: Content, options: ManagedOptions, plan: string): ManagedWay {
   return {
     keptAs: 'addon',
     check: async () => {
@@ -80,7 +84,7 @@ function besideOrdered(toolbox: Toolbox, content: Content, options: RestoreOptio
 }
 
 /** There is one database, and it is emptied: nobody writes any more when the safety backup is made. */
-function inPlace(toolbox: Toolbox, content: Content, options: RestoreOptions): ManagedWay {
+function inPlace(toolbox: Toolbox, content: Content, options: ManagedOptions): ManagedWay {
   return {
     keptAs: 'backup',
     check: async () => {
@@ -106,7 +110,7 @@ function inPlace(toolbox: Toolbox, content: Content, options: RestoreOptions): M
   }
 }
 
-function afterwards({ replayJobs }: RestoreOptions, last: readonly Step[] = []): Step[] {
+function afterwards({ replayJobs }: ManagedOptions, last: readonly Step[] = []): Step[] {
   return [
     clearRedisStep(),
     migrateStep(),
@@ -118,7 +122,8 @@ function afterwards({ replayJobs }: RestoreOptions, last: readonly Step[] = []):
   ]
 }
 
-function contentOf(backup: StoredBackup, { identity }: RestoreOptions): Content {
+/** Returns a backup's dump as what comes into the place of the live database. */
+export function contentOf(backup: StoredBackup, { identity }: { identity?: string }): Content {
   const source = async () => dumpOf(backup, identity === undefined ? undefined : await decryptWith(identity))
   const counted = async (toolbox: Toolbox) => {
     const { tools, equipment } = await dumpTools(toolbox)

@@ -24,23 +24,24 @@ import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
-import { type ManagedWay, managedWay } from './restore-managed.js'
+import { contentOf, type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
 import { checkMedia, mediaStep } from './restore-media.js'
 import { staleSearch } from './restored.js'
 import { namedBackup } from './verify.js'
 
-export interface RestoreOptions extends KeepOptions {
-  /** The name of a backup in the store, `latest`, or a path. */
-  source: string
-  identity?: string
+export interface TakeItsPlaceOptions extends KeepOptions {
   /** How long Sidekiq may work its queues off. */
   drainSeconds: number
   /** Runs the jobs that were pending in the replaced state all the same. */
   replayJobs: boolean
+}
+
+export interface RestoreOptions extends ManagedOptions {
+  /** The name of a backup in the store, `latest`, or a path. */
+  source: string
+  identity?: string
   /** Whether the files of media come back too. */
   media?: boolean
-  /** The plan of a second database that is ordered for it. */
-  newDatabase?: string
 }
 
 export interface RestoreResult {
@@ -73,20 +74,20 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     await refuseOther(toolbox, backup)
     await refuseOtherSecrets(toolbox, backup)
     await refuseUnfit(toolbox, backup.manifest.schema.versions)
-    const way = await managedWay(toolbox, backup, options)
+    const way = await wayOf(toolbox, backup, options)
     await (way ? way.check() : refuseSecondDatabase(toolbox, backup.manifest.postgres.database.bytes))
     await refuseBad(toolbox, backup, options)
     if (options.media) await checkMedia(backup, options)
   },
   consent: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
-    const told = await (await managedWay(toolbox, backup, options))?.told()
+    const told = await (await wayOf(toolbox, backup, options))?.told()
     const back = await backText(backInTime(toolbox, backup, options.identity))
     return consentOf(backup, [back, told ?? ''].filter(Boolean))
   },
   steps: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
-    const way = await managedWay(toolbox, backup, options)
+    const way = await wayOf(toolbox, backup, options)
     if (way) return way.steps()
     const media = options.media ? [mediaStep(backup, options)] : []
     return [restoreStep(backup, options), compareStep(backup), ...takeItsPlace(options), ...media]
@@ -94,7 +95,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   result: async (toolbox, options, noted) => {
     const backup = await namedBackup(toolbox, options.source)
     const { name, manifest } = backup
-    const way = await managedWay(toolbox, backup, options)
+    const way = await wayOf(toolbox, backup, options)
     const stopped = noted('stopped-for')
     return {
       backup: name,
@@ -111,8 +112,12 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   },
 }
 
+function wayOf(toolbox: Toolbox, backup: StoredBackup, options: RestoreOptions): Promise<ManagedWay | undefined> {
+  return managedWay(toolbox, contentOf(backup, options), options)
+}
+
 /** Returns the steps that put the new database in the place of the live one, once it is what it must be. */
-export function takeItsPlace(options: KeepOptions & Pick<RestoreOptions, 'drainSeconds' | 'replayJobs'>): Step[] {
+export function takeItsPlace(options: TakeItsPlaceOptions): Step[] {
   return [
     analyzeStep(),
     stopStep(drain(options.drainSeconds)),

@@ -1,6 +1,7 @@
 import type { PostgresConnector } from '../../backends/backend.js'
 import { differencesOf, type Expected, openThrough } from '../../backups/restore-into.js'
 import { RefusedError } from '../../errors.js'
+import type { Database } from '../../postgres/access.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 
 /** What comes into the place of the live database. */
@@ -10,6 +11,8 @@ export interface Content {
   /** Restores it into the database behind the connector; over what a killed restore of it has left there. */
   into(context: StepContext, connector: PostgresConnector): Promise<void>
   expected(context: StepContext): Promise<Expected>
+  /** Refuses what was restored for another reason than that it is not what it should be. */
+  refuse?(context: StepContext, database: Database): Promise<void>
 }
 
 /** Leads to the database that is filled. */
@@ -23,8 +26,9 @@ export function compareContentStep(content: Content, target: Target): Step {
     effect: 'read',
     run: async context => {
       if (context.dryRun) return
-      const [first, ...others] = await differencesAt(context, await target(context), await content.expected(context))
-      if (first === undefined) return
+      const connector = await target(context)
+      const [first, ...others] = await differencesAt(context, connector, await content.expected(context))
+      if (first === undefined) return refuse(content, context, connector)
       throw new RefusedError({
         code: 'restored-otherwise',
         message: 'What was restored is not what was backed up.',
@@ -32,6 +36,12 @@ export function compareContentStep(content: Content, target: Target): Step {
       })
     },
   }
+}
+
+async function refuse(content: Content, context: StepContext, connector: PostgresConnector): Promise<void> {
+  if (content.refuse === undefined) return
+  const database = await openThrough(context.toolbox, connector, 'compare')
+  await content.refuse(context, database).finally(() => database.close())
 }
 
 /** Returns in words what the database behind the connector lacks or has differently. */

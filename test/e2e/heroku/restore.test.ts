@@ -432,7 +432,8 @@ describe('a restore', () => {
     test.each(FULL ? ['latest.dump'] : [])('a dump of others that fails leaves nothing that costs: %s', async name => {
       const file = await dumpOfOthers(name)
       const foreign = { file, drainSeconds: 0, replayJobs: false, unverified: true, ...PLAN }
-      expect(await failure(run(restoreFile, foreign, failsAt('analyze', 'acted')))).toMatchObject({ exitCode: 4 })
+      const error = await failure(run(restoreFile, foreign, failsAt('analyze', 'acted')))
+      expect(error).toMatchObject({ exitCode: 4, message: expect.stringContaining('analyze was made to fail') })
       await asBefore()
       expect(await others()).toEqual([])
     })

@@ -25,6 +25,7 @@ import type { Runbook } from '../../../src/lib/runbook/step.js'
 import { type BackupResult, backup } from '../../../src/lib/runbooks/db/backup.js'
 import { discard } from '../../../src/lib/runbooks/db/discard.js'
 import { theKept } from '../../../src/lib/runbooks/db/kept.js'
+import { prune } from '../../../src/lib/runbooks/db/prune.js'
 import { type RestoreOptions, restore } from '../../../src/lib/runbooks/db/restore.js'
 import { restoreFile } from '../../../src/lib/runbooks/db/restore-file.js'
 import { rollback } from '../../../src/lib/runbooks/db/rollback.js'
@@ -478,6 +479,15 @@ describe('a restore', () => {
       expect((await run(discard, {})).result).toEqual(discarded)
       expect(await addons()).toHaveLength(1)
       expect(await failure(using(toolbox => theKept(toolbox, undefined)))).toMatchObject({ code: 'nothing-kept' })
+    })
+
+    // The last: what was live before is gone after it.
+    test.each(FULL ? ['db:prune'] : [])('when its time is over, %s destroys the replaced one', async () => {
+      await run(restore, options({ ...PLAN, keepOld: 1 }))
+      expect(await addons()).toHaveLength(2)
+      await run(prune, { keep: { daily: 7, weekly: 4, monthly: 6 }, labels: [] })
+      expect(await addons()).toHaveLength(1)
+      await restored()
     })
 
     const rolled = async () => {

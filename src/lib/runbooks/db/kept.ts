@@ -10,13 +10,18 @@ export type Kept = Pick<KeptDatabase, 'name' | 'runId' | 'until'> & { bytes?: nu
 
 /** Returns the databases that were replaced here and are kept, newest first. */
 export async function keptHere(toolbox: Toolbox): Promise<Kept[]> {
-  const { databases } = toolbox.backend
-  const addons = databases === undefined ? [] : await keptAddons(toolbox, databases)
-  const kept = addons.map(addon => ({ name: addon.name, runId: addon.runId, until: addon.until, addon }))
+  const kept = await orderedAndKept(toolbox)
   // Where none can be made none is kept, and there may be no other database that lets us in.
   if (!(await mayCreateDatabases(await toolbox.database()))) return kept
   const live = await liveName(toolbox)
   return [...kept, ...(await withMaintenance(toolbox, 'look', maintenance => keptDatabases(maintenance, live)))]
+}
+
+/** Returns those that the platform runs. */
+export async function orderedAndKept(toolbox: Toolbox): Promise<Kept[]> {
+  const { databases } = toolbox.backend
+  const addons = databases === undefined ? [] : await keptAddons(toolbox, databases)
+  return addons.map(addon => ({ name: addon.name, runId: addon.runId, until: addon.until, addon }))
 }
 
 /** Returns the one of a run, or the newest. @throws RefusedError where there is none. */

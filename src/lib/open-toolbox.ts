@@ -4,9 +4,11 @@ import { RefusedError } from './errors.js'
 import { type InstanceFlags, resolveInstance } from './instance.js'
 import { Ledger } from './ledger.js'
 import { MastodonApp } from './mastodon/app.js'
+import type { RedisRole } from './mastodon/redis-keys.js'
+import type { MastodonVersion } from './mastodon/version.js'
 import type { Output } from './output.js'
 import type { Database } from './postgres/access.js'
-import type { RedisDatabase } from './redis/access.js'
+import { RedisConnections } from './redis/connections.js'
 import { Runner } from './runner.js'
 import type { Clock, Toolbox } from './toolbox.js'
 
@@ -26,7 +28,8 @@ export async function openToolbox(
   const runner = new Runner({ output: parts.output, ledger, dryRun: parts.dryRun })
   const backend = await openBackend(resolved, { runner, output: parts.output, ledger })
   const instance = { ...resolved, name: resolved.name || backend.name }
-  const connections = connectionsOf(backend, ledger, parts.dryRun)
+  const means = { backend, ledger, dryRun: parts.dryRun }
+  const connections = connectionsOf(means, () => toolbox.app.version())
   const toolbox: Toolbox = {
     instance,
     backend,
@@ -45,18 +48,21 @@ export async function openToolbox(
   return toolbox
 }
 
+type Means = Pick<Toolbox, 'backend' | 'ledger' | 'dryRun'>
+
 /** Connections are made on first use, once. */
-function connectionsOf(backend: Toolbox['backend'], ledger: Ledger, dryRun: boolean) {
+function connectionsOf(means: Means, version: () => Promise<MastodonVersion>) {
   let database: Promise<Database> | undefined
-  let redis: Promise<RedisDatabase> | undefined
+  const { backend } = means
+  const redis = backend.redis && new RedisConnections(backend.redis, means, version)
   return {
     database: () => {
-      database ??= connectDatabase(backend, ledger, dryRun)
+      database ??= connectDatabase(means)
       return database
     },
-    redis: () => {
-      redis ??= connectRedis(backend, ledger, dryRun)
-      return redis
+    redis: async (role: RedisRole = 'main') => {
+      if (redis === undefined) throw lacks(backend, 'redis', 'Redis')
+      return redis.of(role)
     },
     letGoOfDatabase: async () => {
       const former = database
@@ -65,21 +71,15 @@ function connectionsOf(backend: Toolbox['backend'], ledger: Ledger, dryRun: bool
     },
     closeConnections: async () => {
       await database?.then(connection => connection.close()).catch(() => undefined)
-      await redis?.then(connection => connection.close()).catch(() => undefined)
+      await redis?.close()
     },
   }
 }
 
-async function connectDatabase(backend: Toolbox['backend'], ledger: Ledger, dryRun: boolean): Promise<Database> {
+async function connectDatabase({ backend, ledger, dryRun }: Means): Promise<Database> {
   if (backend.postgres === undefined) throw lacks(backend, 'postgres', 'PostgreSQL')
   const { openDatabase } = await import('./postgres/access.js')
   return openDatabase(backend.postgres, { ledger, dryRun })
-}
-
-async function connectRedis(backend: Toolbox['backend'], ledger: Ledger, dryRun: boolean): Promise<RedisDatabase> {
-  if (backend.redis === undefined) throw lacks(backend, 'redis', 'Redis')
-  const { openRedis } = await import('./redis/access.js')
-  return openRedis(backend.redis, { ledger, dryRun })
 }
 
 /** Returns the refusal of something that this backend has not got; why is the backend's own to say. */

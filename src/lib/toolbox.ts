@@ -2,6 +2,7 @@ import type { Backend } from './backends/backend.js'
 import type { Instance } from './instance.js'
 import type { Ledger } from './ledger.js'
 import type { MastodonApp } from './mastodon/app.js'
+import type { RedisRole } from './mastodon/redis-keys.js'
 import type { Output } from './output.js'
 import type { Database } from './postgres/access.js'
 import type { RedisDatabase } from './redis/access.js'
@@ -27,7 +28,7 @@ export interface Toolbox {
   database(): Promise<Database>
   /** Ends the session with the instance's PostgreSQL, which would be in the way of renaming; the next use connects anew. */
   letGoOfDatabase(): Promise<void>
-  /** The instance's Redis, connected on first use. */
-  redis(): Promise<RedisDatabase>
+  /** The instance's Redis with what has this role, the main one where none is named; connected on first use. */
+  redis(role?: RedisRole): Promise<RedisDatabase>
   close(): Promise<void>
 }

@@ -13,7 +13,7 @@ export const mail: Check = {
     if (toolbox.backend.config === undefined || toolbox.backend.redis === undefined)
       return notHere(toolbox, 'mail settings')
     const config = await toolbox.app.config()
-    const failing = await failingMails(await toolbox.redis())
+    const failing = await failingMails(await toolbox.redis('sidekiq'))
     const waiting = `${plural(failing, 'mail waits', 'mails wait')} for another attempt`
     if (config.get('SMTP_SERVER')) {
       return failing === 0

@@ -11,7 +11,7 @@ export const queues: Check = {
   for: ['upgrade'],
   run: async toolbox => {
     if (toolbox.backend.redis === undefined) return notHere(toolbox, 'Redis')
-    const alive = (await processes(await toolbox.redis())).filter(process => !process.quiet)
+    const alive = (await processes(await toolbox.redis('sidekiq'))).filter(process => !process.quiet)
     if (alive.length === 0) return notApplicable('No Sidekiq process takes jobs: see the check sidekiq.')
     const listened = alive.flatMap(process => process.queues)
     const missing = missingQueues(await toolbox.app.version(), listened)

@@ -13,7 +13,7 @@ export const sidekiq: Check = {
   run: async toolbox => {
     if (toolbox.backend.redis === undefined) return notHere(toolbox, 'Redis')
     if (toolbox.backend.processes === undefined) return notHere(toolbox, 'Sidekiq process')
-    const alive = await processes(await toolbox.redis())
+    const alive = await processes(await toolbox.redis('sidekiq'))
     if (alive.length === 0) return bad('No Sidekiq process sends a heartbeat: nothing is worked off.', FIX)
     const silent = alive.filter(({ beatAge }) => beatAge === undefined || beatAge > OLDEST_BEAT)
     if (silent.length === 0)

@@ -48,12 +48,12 @@ function retryStep(limit: number | undefined): Step {
     effect: 'write',
     repeatable: true,
     needed: async ({ toolbox }) => {
-      const redis = await toolbox.redis()
+      const redis = await toolbox.redis('sidekiq')
       return Number(await redis.read('ZCARD', redis.key('retry'))) > 0 || 'no job waits for another attempt'
     },
     run: async ({ toolbox, note }) => {
       const options = { byHand: rubyByHand(toolbox), ...(limit === undefined ? {} : { limit }) }
-      const { moved, unreadable } = await retryAll(await toolbox.redis(), options)
+      const { moved, unreadable } = await retryAll(await toolbox.redis('sidekiq'), options)
       await note('retried', JSON.stringify({ moved, unreadable }))
     },
   }
@@ -86,7 +86,7 @@ function clearStep(queue: string): Step {
     irreversible: 'the jobs are lost',
     needed: async ({ toolbox }) => (await jobsIn(toolbox, queue)) > 0 || 'no job is in it',
     run: async ({ toolbox, note }) =>
-      note('dropped', String(await clearQueue(await toolbox.redis(), queue, rubyByHand(toolbox)))),
+      note('dropped', String(await clearQueue(await toolbox.redis('sidekiq'), queue, rubyByHand(toolbox)))),
   }
 }
 
@@ -106,7 +106,7 @@ async function clearConsent(toolbox: Toolbox, queue: string): Promise<Consent> {
 
 /** A queue that Mastodon has is there only once a job was put into it. @throws UsageError for any other that is not. */
 async function jobsIn(toolbox: Toolbox, queue: string): Promise<number> {
-  const known = await queues(await toolbox.redis())
+  const known = await queues(await toolbox.redis('sidekiq'))
   const found = known.find(({ name }) => name === queue)
   if (found !== undefined) return found.size
   if (queuesOf(await toolbox.app.version()).some(({ name }) => name === queue)) return 0

@@ -27,7 +27,7 @@ const LONGEST_WAIT = 600
 
 /** Returns what Sidekiq has to do, who does it, and what is wrong. */
 export async function readJobs(toolbox: Toolbox): Promise<JobsOverview> {
-  const redis = await toolbox.redis()
+  const redis = await toolbox.redis('sidekiq')
   const now = toolbox.clock.now()
   const alive = await processes(redis, now)
   const version = await toolbox.app.version()

@@ -1,5 +1,6 @@
 // Prints how long db:backup and db:restore take beside pg_dump and pg_restore by hand, on a real PostgreSQL in a
-// container, with and without zstd in it; and the memory of our own process. Usage: bench/backup.ts [MEGABYTES]
+// container, with and without zstd in it; and the memory of our own process. Of a restore each long step is told, for
+// pg_restore by hand neither proves, compares nor analyzes. Usage: bench/backup.ts [MEGABYTES]
 import { execFile, spawn } from 'node:child_process'
 import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -77,6 +78,25 @@ function line(what: string, mine: number, theirs: number, rest = ''): void {
   )
 }
 
+interface JournalLine {
+  event: string
+  step?: string
+  state?: string
+  at: string
+}
+
+/** Returns the seconds of each step of a run, by its journal. */
+function stepsOf(instance: string, runId: string): Map<string, number> {
+  const file = join(places.XDG_STATE_HOME, 'mstdn-ops', instance, 'runs', `${runId}.jsonl`)
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  const events = lines.map(text => JSON.parse(text) as JournalLine).filter(({ event }) => event === 'step')
+  const at = (step: string, state: string) => events.find(event => event.step === step && event.state === state)?.at
+  const taken = [...new Set(events.map(({ step = '' }) => step))].map((step): [string, number] => {
+    return [step, (Date.parse(at(step, 'done') ?? '') - Date.parse(at(step, 'started') ?? '')) / 1000]
+  })
+  return new Map(taken)
+}
+
 const median = (values: readonly number[]) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
@@ -99,13 +119,14 @@ async function contest(variant: 'full' | 'lean'): Promise<void> {
     const hand = await byHand(stack, ['pg_restore', '-U', 'postgres', '-d', 'by_hand'], { from: dump })
     await stack.psql('DROP DATABASE by_hand')
     const restored = await ours(stack, ['db:restore', 'latest', '--confirm', stack.domain])
-    const { stoppedFor } = (JSON.parse(restored.stdout) as { result: { stoppedFor: number } }).result
-    line(
-      'db:restore / pg_restore',
-      restored.seconds,
-      hand,
-      `stood still for ${(stoppedFor / 1000).toFixed(1)} s, ${Math.round(restored.rss)} MB`,
-    )
+    const report = JSON.parse(restored.stdout) as { runId: string; result: { stoppedFor: number } }
+    const steps = stepsOf(stack.projectName, report.runId)
+    line('its step `restore` / pg_restore', steps.get('restore') ?? Number.NaN, hand)
+    line('db:restore / pg_restore', restored.seconds, hand, `${Math.round(restored.rss)} MB of memory`)
+    const long = [...steps]
+      .filter(([, seconds]) => seconds >= 0.5)
+      .map(([step, seconds]) => `${step} ${seconds.toFixed(1)}`)
+    console.log(`  stood still for ${(report.result.stoppedFor / 1000).toFixed(1)} s; ${long.join(', ')} s`)
   } finally {
     await stack.stop()
   }

@@ -71,7 +71,7 @@ export interface Manifest {
   media: /** `note` tells which copies of other servers' media were left out, and which may be among the files. */
     | { kept: 'local'; files: number; note: string }
     | { kept: 'nowhere'; why: string }
-    | { kept: 'bucket'; bucket: string; versions: boolean | null }
+    | { kept: 'bucket'; bucket: string; versions: boolean | null; why?: string }
   redis: { kept: boolean; why: string | null }
   /** Whom it is encrypted to. */
   recipient: string | null

@@ -7,6 +7,7 @@ import { RefusedError } from '../errors.js'
 import { mediaBucket } from '../mastodon/media.js'
 import { humanBytes } from '../text.js'
 import type { Toolbox } from '../toolbox.js'
+import { bucketVersions } from './bucket-versions.js'
 import type { Unsealing } from './encryption.js'
 import type { BackupFile, Manifest } from './manifest.js'
 import { type MediaFolder, mediaFolder, packMedia, tarEnded } from './media-folder.js'
@@ -19,10 +20,10 @@ const NAME = 'media.tar'
 
 /** Returns what is said of media that nobody asked for. What is in a bucket is named in any case. */
 export async function mediaUnasked(toolbox: Toolbox): Promise<Manifest['media']> {
-  const bucket = mediaBucket(await toolbox.app.config())
+  const config = await toolbox.app.config()
+  const bucket = mediaBucket(config)
   if (bucket === undefined) return { kept: 'nowhere', why: 'not asked for' }
-  // Whether it keeps versions would need the store's own credentials and a signed question.
-  return { kept: 'bucket', bucket, versions: null }
+  return { kept: 'bucket', bucket, ...(await bucketVersions(config, bucket)) }
 }
 
 /**

@@ -110,9 +110,12 @@ describe('what is kept', () => {
     expect(why).toContain('/nowhere/public')
   })
 
-  test('media in a bucket are named, and nothing is said of its versions', async () => {
+  test('media in a bucket are named, and why nothing is known of its versions', async () => {
     const toolbox = toolboxOf({ config: { S3_ENABLED: 'true', S3_BUCKET: 'files-of-example' } })
-    expect(await mediaUnasked(toolbox)).toEqual({ kept: 'bucket', bucket: 'files-of-example', versions: null })
+    expect(await mediaUnasked(toolbox)).toEqual({
+      ...{ kept: 'bucket', bucket: 'files-of-example', versions: null },
+      why: 'no credentials for it are configured',
+    })
     expect(await mediaUnasked(toolboxOf({ config: { S3_ENABLED: 'false' } }))).toMatchObject({ kept: 'nowhere' })
   })
 

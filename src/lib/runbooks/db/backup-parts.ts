@@ -6,6 +6,7 @@ import { mediaFolder, weighMedia } from '../../backups/media-folder.js'
 import type { PartOptions } from '../../backups/part-file.js'
 import { dumpPath, keepRedis, redisPlace } from '../../backups/redis.js'
 import { keepSecrets, storedVariables } from '../../backups/secrets-file.js'
+import { mediaBucket } from '../../mastodon/media.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -28,8 +29,8 @@ export async function checkParts(toolbox: Toolbox, { with: parts }: PartsOptions
     await redisPlace(toolbox)
     await dumpPath(await toolbox.redis())
   }
-  const { kept } = await mediaUnasked(toolbox)
-  return parts.includes('media') && kept !== 'bucket' ? weighMedia(await mediaFolder(toolbox)) : 0
+  const isLocal = mediaBucket(await toolbox.app.config()) === undefined
+  return parts.includes('media') && isLocal ? weighMedia(await mediaFolder(toolbox)) : 0
 }
 
 /** Returns the steps that keep what was asked for beside the database. */
@@ -43,9 +44,7 @@ export function partSteps(draft: Draft, options: PartsOptions): Step[] {
 /** Returns what was asked for and is not in the backup, each as a sentence. */
 export function leftOut({ media, recipient }: Manifest, { with: parts }: PartsOptions): string[] {
   return [
-    ...(parts.includes('media') && media.kept === 'bucket'
-      ? [`The media are left out: ${inBucket(media.bucket)}.`]
-      : []),
+    ...(parts.includes('media') && media.kept === 'bucket' ? [`The media are left out: ${inBucket(media)}.`] : []),
     ...(parts.includes('secrets') && recipient === null ? [`The secrets are left out: ${NO_RECIPIENT}.`] : []),
   ]
 }
@@ -57,7 +56,7 @@ function mediaStep(draft: Draft, options: PartsOptions): Step {
     effect: 'read',
     needed: async ({ toolbox }) => {
       draft.media = await mediaUnasked(toolbox)
-      return draft.media.kept === 'bucket' ? inBucket(draft.media.bucket) : true
+      return draft.media.kept === 'bucket' ? inBucket(draft.media) : true
     },
     run: async context => {
       await recordMedia(context.toolbox)
@@ -76,8 +75,17 @@ async function recordMedia(toolbox: Toolbox): Promise<void> {
   toolbox.ledger.record({ kind: 'command', exact: line, byHand: line })
 }
 
-function inBucket(bucket: string): string {
-  return `they are in the bucket ${bucket}, which is not copied`
+function inBucket({ bucket, versions, why }: Extract<Manifest['media'], { kept: 'bucket' }>): string {
+  const former =
+    versions === null
+      ? `whether it keeps former versions is not known (${why ?? 'nobody asked'})`
+      : KEEPS[`${versions}`]
+  return `they are in the bucket ${bucket}, which is not copied; ${former}`
+}
+
+const KEEPS = {
+  true: 'it keeps former versions of what is deleted',
+  false: 'it keeps no former versions: what is deleted there is gone',
 }
 
 function redisStep(draft: Draft, options: PartsOptions): Step {

@@ -28,10 +28,10 @@ test('media in a bucket weigh nothing and refuse nothing', async () => {
 })
 
 test('what was asked for and is not in it is said; what nobody asked for is not', () => {
-  const manifest = manifestOf('one', { media: { kept: 'bucket', bucket: 'files', versions: null } })
+  const manifest = manifestOf('one', { media: { kept: 'bucket', bucket: 'files', versions: true } })
   expect(leftOut(manifest, { with: [] })).toEqual([])
   expect(leftOut(manifest, { with: ['media', 'secrets', 'redis'] })).toEqual([
-    'The media are left out: they are in the bucket files, which is not copied.',
+    'The media are left out: they are in the bucket files, which is not copied; it keeps former versions of what is deleted.',
     'The secrets are left out: nobody is named to encrypt them to (backups: recipient in mstdn-ops.yaml).',
   ])
   expect(leftOut({ ...manifest, recipient: 'age1x' }, { with: ['secrets'] })).toEqual([])

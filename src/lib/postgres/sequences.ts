@@ -1,3 +1,4 @@
+import { shellLine } from '../text.js'
 import type { Database } from './access.js'
 import { quoteIdent, quoteLiteral } from './quote.js'
 
@@ -32,12 +33,52 @@ export async function idsGivenOut(database: Database): Promise<ReadonlyMap<strin
 
 /** Does as {@link raiseSequences} where the other database is no more, by what was noted of it. */
 export async function raiseAbove(old: ReadonlyMap<string, bigint>, to: Database): Promise<RaisedSequence[]> {
-  const raised = [...(await headsOf(to))].map(([sequence, head]) => {
+  return raise(old, to, [...(await headsOf(to))])
+}
+
+/**
+ * Raises those sequences alone that would give out again what the other database has given out: tables that migrations
+ * have made since begin with 1. Returns what was set; done again it sets nothing.
+ */
+export async function raiseLow(old: ReadonlyMap<string, bigint>, to: Database): Promise<RaisedSequence[]> {
+  const heads = [...(await headsOf(to))]
+  return raise(
+    old,
+    to,
+    heads.filter(([sequence, { used }]) => used < (old.get(sequence) ?? 0n)),
+  )
+}
+
+/** Its ledger entry is the caller's to make: {@link raiseLine} says in one line what are dozens of calls. */
+async function raise(
+  old: ReadonlyMap<string, bigint>,
+  to: Database,
+  heads: readonly [string, Head][],
+): Promise<RaisedSequence[]> {
+  const raised = heads.map(([sequence, head]) => {
     const used = greatest(head.used, old.get(sequence) ?? 0n)
     return { sequence, value: smallest(used + MARGIN, head.maximum) }
   })
-  if (raised.length > 0) await to.write(`SELECT ${raised.map(setval).join(',\n  ')}`)
+  if (raised.length > 0) await to.write(`SELECT ${raised.map(setval).join(',\n  ')}`, [], { recordAs: '' })
   return raised
+}
+
+/** Makes the statements that set the sequences of another database above this one's. `pg_sequences` came with 10. */
+const SETVALS =
+  `SELECT format($$SELECT setval(to_regclass(%1$L), greatest(%2$s, nextval(to_regclass(%1$L))) + ${MARGIN});$$,
+quote_ident(sequencename), coalesce(last_value, 0)) FROM pg_sequences WHERE schemaname = current_schema()`.replace(
+    '\n',
+    ' ',
+  )
+
+/** Returns the line that prints, from what was given out in a database, the statements that another one needs. */
+export function setvalsLine(database: string): string {
+  return shellLine(['psql', '-At', '-d', database, '-c', SETVALS])
+}
+
+/** Returns the line that raises the sequences of one database above those of another by hand. */
+export function raiseLine(from: string, to: string): string {
+  return `${setvalsLine(from)} | ${shellLine(['psql', '-q', '-d', to])}`
 }
 
 function setval({ sequence, value }: RaisedSequence): string {

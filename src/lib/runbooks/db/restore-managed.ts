@@ -11,7 +11,14 @@ import type { Toolbox } from '../../toolbox.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { analyzeTargetStep, type Content, compareContentStep } from '../replace/content.js'
 import { feedsStep } from '../replace/feeds.js'
-import { endRecordStep, fillLiveStep, noteIdsStep, raiseNotedStep, resetStep } from '../replace/in-place.js'
+import {
+  endRecordStep,
+  fillLiveStep,
+  noteIdsStep,
+  raiseNotedMigratedStep,
+  raiseNotedStep,
+  resetStep,
+} from '../replace/in-place.js'
 import { capturesOf, liveDatabase } from '../replace/live.js'
 import { migrateStep } from '../replace/migrate.js'
 import {
@@ -21,6 +28,7 @@ import {
   orderStep,
   planNamed,
   promoteStep,
+  raiseNewMigratedStep,
   raiseNewStep,
 } from '../replace/new-database.js'
 import { clearRedisStep, drain, jobsAsideStep, replayStep } from '../replace/redis.js'
@@ -78,7 +86,7 @@ function besideOrdered(toolbox: Toolbox, content: Content, options: ManagedOptio
       jobsAsideStep(),
       raiseNewStep(),
       promoteStep(),
-      ...afterwards(options),
+      ...afterwards(options, raiseNewMigratedStep()),
     ],
   }
 }
@@ -105,15 +113,16 @@ function inPlace(toolbox: Toolbox, content: Content, options: ManagedOptions): M
       compareContentStep(content, liveDatabase),
       analyzeTargetStep(liveDatabase),
       raiseNotedStep(),
-      ...afterwards(options, [endRecordStep()]),
+      ...afterwards(options, raiseNotedMigratedStep(), [endRecordStep()]),
     ],
   }
 }
 
-function afterwards({ replayJobs }: ManagedOptions, last: readonly Step[] = []): Step[] {
+function afterwards({ replayJobs }: ManagedOptions, raiseMigrated: Step, last: readonly Step[] = []): Step[] {
   return [
     clearRedisStep(),
     migrateStep(),
+    raiseMigrated,
     ...(replayJobs ? [replayStep()] : []),
     startAllStep(),
     openStep(),

@@ -21,7 +21,7 @@ import { namesOf } from '../replace/names.js'
 import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep, replayStep } from '../replace/redis.js'
 import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
-import { raiseStep, swapStep } from '../replace/swap.js'
+import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
 import { contentOf, type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
@@ -127,6 +127,7 @@ export function takeItsPlace(options: TakeItsPlaceOptions): Step[] {
     swapStep(namesOf, context => keptUntil(context, options)),
     clearRedisStep(),
     migrateStep(),
+    raiseMigratedStep(namesOf),
     ...(options.replayJobs ? [replayStep()] : []),
     startStep(),
     feedsStep(),

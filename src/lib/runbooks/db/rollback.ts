@@ -7,9 +7,9 @@ import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '..
 import { feedsStep } from '../replace/feeds.js'
 import { migrateStep } from '../replace/migrate.js'
 import { liveName, type Names } from '../replace/names.js'
-import { addonsOf, adoptStep, promoteStep, raiseNewStep } from '../replace/new-database.js'
+import { addonsOf, adoptStep, promoteStep, raiseNewMigratedStep, raiseNewStep } from '../replace/new-database.js'
 import { clearRedisStep } from '../replace/redis.js'
-import { raiseStep, swapStep } from '../replace/swap.js'
+import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
 
@@ -51,7 +51,8 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
       raiseStep(names),
       swapStep(names, () => null),
       clearRedisStep(),
-      migrateStep(),
+      migrateStep('pre'),
+      raiseMigratedStep(names),
       startStep(),
       feedsStep(),
     ]
@@ -89,7 +90,8 @@ function orderedSteps(database: string): Step[] {
     raiseNewStep(),
     promoteStep(),
     clearRedisStep(),
-    migrateStep(),
+    migrateStep('pre'),
+    raiseNewMigratedStep(),
     startAllStep(),
     openStep(),
     feedsStep(),

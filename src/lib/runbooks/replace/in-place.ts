@@ -3,11 +3,13 @@ import { holdsNothing, openThrough } from '../../backups/restore-into.js'
 import { messageOf, NotUndoneError } from '../../errors.js'
 import type { Database } from '../../postgres/access.js'
 import { readRecord, writeRecord } from '../../postgres/record.js'
-import { idsGivenOut, raiseAbove } from '../../postgres/sequences.js'
+import { idsGivenOut, raiseAbove, raiseLow, setvalsLine } from '../../postgres/sequences.js'
 import type { Step, StepContext } from '../../runbook/step.js'
+import { shellLine } from '../../text.js'
 import { BROKEN } from './close.js'
 import type { Content } from './content.js'
 import { capturesOf, liveDatabase } from './live.js'
+import { migratedIdsStep } from './migrate.js'
 import { putSafetyBack } from './safety-capture.js'
 
 /** Under this key a run notes that it may not write beside the database what is at work there. */
@@ -74,14 +76,25 @@ export function raiseNotedStep(): Step {
     id: 'raise-ids',
     title: 'Let new ids begin above all that were ever given out',
     effect: 'write',
-    run: async context => {
-      if (context.dryRun) return
-      const noted = JSON.parse(context.noted('ids') ?? '[]') as [string, string][]
-      const ids = new Map(noted.map(([name, id]) => [name, BigInt(id)]))
-      await raiseAbove(ids, await context.toolbox.database())
-    },
+    run: context => raiseNoted(context, raiseAbove),
     undo: async () => undefined,
   }
+}
+
+/** What migrations have made is raised above what was noted of the database that is no more. */
+export function raiseNotedMigratedStep(): Step {
+  return migratedIdsStep(context => raiseNoted(context, raiseLow))
+}
+
+async function raiseNoted(context: StepContext, raise: typeof raiseAbove): Promise<void> {
+  const { toolbox } = context
+  const live = (await toolbox.backend.postgres?.target())?.database ?? ''
+  const printed = `${setvalsLine(live)} > ids.sql`
+  const line = `${shellLine(['psql', '-q', '-d', live])} < ids.sql   # made before it was emptied: ${printed}`
+  toolbox.ledger.record({ kind: 'sql', exact: line, byHand: line })
+  if (context.dryRun) return
+  const noted = JSON.parse(context.noted('ids') ?? '[]') as [string, string][]
+  await raise(new Map(noted.map(([name, id]) => [name, BigInt(id)])), await toolbox.database())
 }
 
 /** A reset ends all sessions, that of the lock too. */

@@ -4,28 +4,54 @@ import type { Settled, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import { complaint } from '../content/outcome.js'
 
-/** Brings a database of an older release up to the one that is installed. Taken back by the swap: it is the new one's. */
-export function migrateStep(): Step {
+/** Under this key a run notes that it has migrated. */
+export const MIGRATED = 'migrated'
+
+/** Which of the migrations that a database lacks are run. */
+type MigratedPhase = 'pre' | 'all'
+
+/**
+ * Brings a database of an older release up to the one that is installed. Taken back by the swap: it is the new one's.
+ *
+ * @param phase `pre` leaves post-deployment migrations to the operator, who may have put them off.
+ */
+export function migrateStep(phase: MigratedPhase = 'all'): Step {
   return {
     id: 'migrate',
     title: 'Run the migrations that the restored state lacks',
     effect: 'write',
     needed: async context => {
       if (context.toolbox.backend.oneOff === undefined) return 'it cannot be done from here'
-      return (await pending(context)).length > 0 || 'nothing is pending'
+      return (await pending(context, phase)).length > 0 || 'nothing is pending'
     },
-    run: runMigrations,
-    settle: settled,
+    run: context => runMigrations(context, phase),
+    settle: context => settled(context, phase),
     undo: context => context.toolbox.app.oneOff().untilOver(longKey(context)),
   }
 }
 
-async function runMigrations(context: StepContext): Promise<void> {
+/**
+ * Raises the ids of tables that the migrations of the run have made: the replaced database may have had them, and other
+ * servers know the ids that it gave out. What is taken back is raised by the undo of `raise-ids`, which sees them all.
+ */
+export function migratedIdsStep(raise: (context: StepContext) => Promise<void>): Step {
+  return {
+    id: 'raise-migrated-ids',
+    title: 'Let the ids of what migrations have made begin above all that were ever given out',
+    effect: 'write',
+    needed: async ({ noted }) => noted(MIGRATED) === 'yes' || 'no migration was run',
+    run: raise,
+    undo: async () => undefined,
+  }
+}
+
+async function runMigrations(context: StepContext, phase: MigratedPhase): Promise<void> {
   const { toolbox, dryRun } = context
   const how = { effect: 'write', longKey: longKey(context), onLine: context.progress } as const
-  const outcome = await toolbox.app.run('db.migrate', { phase: 'all' }, how)
+  await context.note(MIGRATED, 'yes')
+  const outcome = await toolbox.app.run('db.migrate', { phase }, how)
   if (dryRun) return
-  const left = await pending(context)
+  const left = await pending(context, phase)
   if (left.length === 0) return
   throw new RefusedError({
     code: 'migrations-pending',
@@ -34,14 +60,15 @@ async function runMigrations(context: StepContext): Promise<void> {
   })
 }
 
-async function settled(context: StepContext): Promise<Settled> {
+async function settled(context: StepContext, phase: MigratedPhase): Promise<Settled> {
   await context.toolbox.app.oneOff().untilOver(longKey(context))
-  return (await pending(context)).length === 0 ? 'done' : 'not done'
+  return (await pending(context, phase)).length === 0 ? 'done' : 'not done'
 }
 
 /** The database has another content than when it was last asked. */
-function pending({ toolbox }: StepContext): Promise<Migration[]> {
-  return pendingMigrations(toolbox, { fresh: true })
+async function pending({ toolbox }: StepContext, phase: MigratedPhase): Promise<Migration[]> {
+  const all = await pendingMigrations(toolbox, { fresh: true })
+  return phase === 'all' ? all : all.filter(migration => migration.phase === phase)
 }
 
 function longKey({ runId }: StepContext): string {

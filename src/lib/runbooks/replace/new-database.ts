@@ -3,11 +3,13 @@ import type { DatabaseAddon, DatabaseAddons, DatabasePlan } from '../../backends
 import { openThrough } from '../../backups/restore-into.js'
 import { RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
-import { raiseSequences } from '../../postgres/sequences.js'
+import type { Database } from '../../postgres/access.js'
+import { idsGivenOut, raiseLine, raiseLow, raiseSequences } from '../../postgres/sequences.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Content } from './content.js'
 import { type KeepOptions, noteKeptUntil } from './keep.js'
+import { migratedIdsStep } from './migrate.js'
 import { priceText } from './price.js'
 
 /** Under this key a run notes the database of the platform's that it replaces. */
@@ -133,18 +135,27 @@ export function raiseNewStep(): Step {
     id: 'raise-ids',
     title: 'Let new ids begin above all that were ever given out',
     effect: 'write',
-    run: async context => {
-      if (context.dryRun) return
-      const { toolbox } = context
-      const old = await addonsOf(toolbox).connector(context.noted('old-addon') ?? '')
-      const [from, to] = [
-        await openThrough(toolbox, old, 'ids'),
-        await openThrough(toolbox, await newDatabase(context), 'ids'),
-      ]
-      await raiseSequences(from, to).finally(() => Promise.all([from.close(), to.close()]))
-    },
+    run: context => raiseFromOld(context, raiseSequences),
     undo: async () => undefined,
   }
+}
+
+/** What migrations have made in the new database is raised above what the old one had. */
+export function raiseNewMigratedStep(): Step {
+  return migratedIdsStep(context => raiseFromOld(context, async (from, to) => raiseLow(await idsGivenOut(from), to)))
+}
+
+async function raiseFromOld(context: StepContext, raise: (from: Database, to: Database) => Promise<unknown>) {
+  const { toolbox } = context
+  const line = `${raiseLine('OLD_DATABASE', 'NEW_DATABASE')}   # by their addresses`
+  toolbox.ledger.record({ kind: 'sql', exact: line, byHand: line })
+  if (context.dryRun) return
+  const old = await addonsOf(toolbox).connector(context.noted('old-addon') ?? '')
+  const [from, to] = [
+    await openThrough(toolbox, old, 'ids'),
+    await openThrough(toolbox, await newDatabase(context), 'ids'),
+  ]
+  await raise(from, to).finally(() => Promise.all([from.close(), to.close()]))
 }
 
 /** Lets the app use the new database; the replaced one stays as it is. */

@@ -1,8 +1,11 @@
 import { openOther } from '../../backups/restore-into.js'
+import type { Database } from '../../postgres/access.js'
 import { withMaintenance } from '../../postgres/scratch.js'
-import { raiseSequences } from '../../postgres/sequences.js'
+import { idsGivenOut, raiseLine, raiseLow, raiseSequences } from '../../postgres/sequences.js'
 import { identityOf, swapDatabases } from '../../postgres/swap.js'
 import type { Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import { migratedIdsStep } from './migrate.js'
 import type { Names } from './names.js'
 
 /** Ids that the replaced database gave out are known to other servers, which would ignore them the second time. */
@@ -12,24 +15,44 @@ export function raiseStep(names: Names): Step {
     title: 'Let new ids begin above all that were ever given out',
     effect: 'write',
     run: async context => {
-      if (context.dryRun) return
       const { live, fresh } = await names(context)
-      await raiseAboveBoth(context, { from: live, to: fresh })
+      recordRaising(context.toolbox, live, fresh)
+      if (!context.dryRun) await betweenBoth(context, { from: live, to: fresh }, raiseSequences)
     },
     // It goes with the new database; but what that gave out while the instance served from it must not come again either.
     undo: async context => {
       if (context.noted('stopped-for') === undefined) return
       const { live, fresh } = await names(context)
-      await raiseAboveBoth(context, { from: fresh, to: live })
+      await betweenBoth(context, { from: fresh, to: live }, raiseSequences)
     },
   }
 }
 
-async function raiseAboveBoth({ toolbox }: StepContext, names: { from: string; to: string }): Promise<void> {
+/** What migrations have made after the swap is raised above what the replaced database had. */
+export function raiseMigratedStep(names: Names): Step {
+  return migratedIdsStep(async context => {
+    const { live, kept } = await names(context)
+    recordRaising(context.toolbox, kept, live)
+    if (context.dryRun) return
+    const low = async (from: Database, to: Database) => raiseLow(await idsGivenOut(from), to)
+    await betweenBoth(context, { from: kept, to: live }, low)
+  })
+}
+
+function recordRaising({ ledger, backend }: Toolbox, from: string, to: string): void {
+  const line = `${raiseLine(from, to)}   # ${backend.postgres?.where}`
+  ledger.record({ kind: 'sql', exact: line, byHand: line })
+}
+
+async function betweenBoth(
+  { toolbox }: StepContext,
+  names: { from: string; to: string },
+  work: (from: Database, to: Database) => Promise<unknown>,
+): Promise<void> {
   const from = await openOther(toolbox, names.from, 'ids')
   const to = await openOther(toolbox, names.to, 'ids').catch(error => from.close().then(() => Promise.reject(error)))
   try {
-    await raiseSequences(from, to)
+    await work(from, to)
   } finally {
     await Promise.all([from.close(), to.close()])
   }

@@ -127,12 +127,16 @@ export function lifeOf({ id, life, startedAt }: AppProcess): string {
   return `${id} ${life ?? startedAt?.toISOString() ?? ''}`
 }
 
+/** A process that ran before. */
+export type FormerProcess = Pick<AppProcess, 'role' | 'name' | 'id'>
+
 export interface Processes {
   list(): Promise<AppProcess[]>
   /** Starts the processes anew with the configuration as it is stored now. Returns when they run and are healthy. */
   restart(roles: readonly Role[]): Promise<void>
   stop(roles: readonly Role[]): Promise<void>
-  start(roles: readonly Role[]): Promise<void>
+  /** Starts what is stopped; where `former` is given, only those that are in it, so that no other one is started. */
+  start(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void>
   /** How many processes of each kind there are to be; absent where the number stands in files. */
   readonly formation?: Formation
 }

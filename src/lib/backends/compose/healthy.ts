@@ -15,15 +15,19 @@ const LOG_LINES = '15'
 type Verdict = 'good' | 'wait' | 'bad'
 
 /**
- * Returns when every container of the services runs and is healthy.
+ * Returns when every container that counts runs and is healthy.
  *
  * @throws NotUndoneError naming the container that is not, with its last log lines; after 180 s, or as soon as one
  * has ended.
  */
-export async function untilHealthy(stack: Stack, services: readonly string[], limitMs = LIMIT_MS): Promise<void> {
+export async function untilHealthy(
+  stack: Stack,
+  counts: (container: Container) => boolean,
+  limitMs = LIMIT_MS,
+): Promise<void> {
   const end = Date.now() + limitMs
   for (;;) {
-    const containers = (await stack.containers()).filter(container => services.includes(container.service))
+    const containers = (await stack.containers()).filter(counts)
     const waiting = containers.filter(container => verdictOf(container, Date.now()) !== 'good')
     if (waiting.length === 0) return
     const bad = waiting.find(container => verdictOf(container, Date.now()) === 'bad')

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
-import { type AppProcess, type Processes, ROLES, type Role } from '../backend.js'
+import { type AppProcess, type FormerProcess, type Processes, ROLES, type Role } from '../backend.js'
 import { firstLine } from '../complaints.js'
 import type { ServiceConfiguration } from './configuration.js'
 import type { Container } from './containers.js'
@@ -57,17 +57,20 @@ export class ComposeProcesses implements Processes {
   }
 
   /** By `docker start`, which keeps the number of containers; a service that has none is brought up. */
-  async start(roles: readonly Role[]): Promise<void> {
+  async start(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void> {
     await clearHalfMade(this.#stack)
     const containers = await this.#stack.containersOf(roles)
-    const services = await this.#stack.servicesOf(roles)
-    const stopped = containers.filter(container => !isUp(container))
+    const isMeant = ({ name }: Container) => former === undefined || former.some(({ id }) => id === name)
+    const services = (await this.#stack.servicesOf(roles)).filter(
+      service => former === undefined || former.some(({ name }) => name === service),
+    )
+    const stopped = containers.filter(container => !isUp(container) && isMeant(container))
     const absent = services.filter(service => !containers.some(container => container.service === service))
     const byHand = this.#byHand('start', stopped)
     if (stopped.length > 0)
       await this.#change(this.#stack.project.docker(['start', ...namesOf(stopped)], { effect: 'write', byHand }))
     if (absent.length > 0) await this.#bringUp(absent, [], false)
-    await this.#untilHealthy(services)
+    await this.#untilHealthy(services, one => isMeant(one) || absent.includes(one.service))
   }
 
   /** What the engine still does for an `up` that died with a killed run may be in the way: it is tried once more. */
@@ -93,11 +96,13 @@ export class ComposeProcesses implements Processes {
     })
   }
 
-  async #untilHealthy(services: readonly string[]): Promise<void> {
+  async #untilHealthy(services: readonly string[], counts: (container: Container) => boolean = () => true) {
     if (this.#stack.parts.runner.dryRun) return
-    await untilHealthy(this.#stack, services).catch((error: unknown) => {
-      throw error instanceof RefusedError ? notSeen(error) : error
-    })
+    await untilHealthy(this.#stack, container => services.includes(container.service) && counts(container)).catch(
+      (error: unknown) => {
+        throw error instanceof RefusedError ? notSeen(error) : error
+      },
+    )
   }
 
   #upInvocation(services: readonly string[], containers: readonly Container[], anew: boolean): Invocation {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AppProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
+import { type AppProcess, type FormerProcess, type Processes, ROLES, type Role } from '../../backends/backend.js'
 import type { Database } from '../../postgres/access.js'
 import { withMaintenance } from '../../postgres/scratch.js'
 import { clientsOf, inUse } from '../../postgres/swap.js'
@@ -21,7 +21,7 @@ export function stopStep(beforeSidekiq: (context: StepContext) => Promise<void>)
     done: async ({ toolbox }) => (await processesOf(toolbox.backend.processes).list()).every(isStopped),
     run: async context => {
       const processes = processesOf(context.toolbox.backend.processes)
-      if (context.noted('ran') === undefined) await context.note('ran', JSON.stringify(await runningRoles(processes)))
+      if (context.noted('ran') === undefined) await context.note('ran', JSON.stringify(await running(processes)))
       if (context.noted('stopped-at') === undefined) await context.note('stopped-at', String(Date.now()))
       await processes.stop(ORDER.slice(0, 2))
       await beforeSidekiq(context)
@@ -48,8 +48,9 @@ export function startStep(): Step {
 }
 
 async function startAgain(context: StepContext): Promise<void> {
-  const ran = JSON.parse(context.noted('ran') ?? '[]') as Role[]
-  if (ran.length > 0 || context.dryRun) await processesOf(context.toolbox.backend.processes).start(ran)
+  const ran = JSON.parse(context.noted('ran') ?? '[]') as FormerProcess[]
+  const roles = ROLES.filter(role => ran.some(process => process.role === role))
+  if (ran.length > 0 || context.dryRun) await processesOf(context.toolbox.backend.processes).start(roles, ran)
 }
 
 /** Looks who is connected all the same: a database that somebody works in is not replaced. */
@@ -80,9 +81,10 @@ export async function untilAlone(session: Database, database: string): Promise<v
   }
 }
 
-async function runningRoles(processes: Processes): Promise<Role[]> {
-  const running = (await processes.list()).filter(process => !isStopped(process))
-  return ROLES.filter(role => running.some(process => process.role === role))
+/** One by one: what an operator had stopped, beside others of its role, stays stopped. */
+async function running(processes: Processes): Promise<FormerProcess[]> {
+  const found = (await processes.list()).filter(process => !isStopped(process))
+  return found.map(({ role, name, id }) => ({ role, name, id }))
 }
 
 function isStopped({ state }: AppProcess): boolean {

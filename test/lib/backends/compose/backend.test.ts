@@ -249,6 +249,29 @@ describe('processes', () => {
     expect(runner.writes).toEqual(['docker start town-sidekiq-2'])
   })
 
+  test('of those that ran before, and no others: what an operator had stopped or taken away stays so', async () => {
+    const [web, off] = [
+      { ...WEB, status: 'exited' },
+      { ...WEB, number: 2, status: 'exited' },
+    ]
+    const { backend, runner } = await open({ containers: [DB, web, off, SIDEKIQ], dryRun: true })
+    const former = [
+      { role: 'web', name: 'web', id: 'town-web-1' },
+      { role: 'sidekiq', name: 'sidekiq', id: 'town-sidekiq-1' },
+    ] as const
+    await got(backend.processes).start(['web', 'sidekiq'], former)
+    expect(runner.writes).toEqual(['docker start town-web-1'])
+  })
+
+  test('one that an operator had stopped is not waited for', async () => {
+    const [web, off] = [
+      { ...WEB, health: 'healthy' },
+      { ...WEB, number: 2, status: 'exited' },
+    ]
+    const { backend } = await open({ containers: [DB, web, off] })
+    await got(backend.processes).start(['web'], [{ role: 'web', name: 'web', id: 'town-web-1' }])
+  })
+
   test('restart keeps containers whose configuration is as it was', async () => {
     const { backend, runner } = await open({ containers: [DB, WEB, SIDEKIQ].map(young), dryRun: true })
     await got(backend.processes).restart(['web', 'sidekiq'])

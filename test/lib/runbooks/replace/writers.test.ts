@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import type { AppProcess, FormerProcess, Processes } from '../../../../src/lib/backends/backend.js'
+import type { StepContext } from '../../../../src/lib/runbook/step.js'
+import { startStep, stopStep } from '../../../../src/lib/runbooks/replace/writers.js'
+import { toolboxOf } from '../../../support/toolbox-of.js'
+
+/** Processes that are stopped by role and started by what ran before, as a backend does. */
+function processesOf(list: AppProcess[]): Processes {
+  const set = (state: AppProcess['state'], meant: (process: AppProcess) => boolean) => {
+    for (const process of list) if (meant(process)) process.state = state
+  }
+  return {
+    list: async () => list.map(process => ({ ...process })),
+    restart: async () => undefined,
+    stop: async roles => set('stopped', ({ role }) => roles.includes(role)),
+    start: async (roles, former?: readonly FormerProcess[]) =>
+      set('running', ({ role, id }) => roles.includes(role) && (former?.some(one => one.id === id) ?? true)),
+  }
+}
+
+function contextWith(processes: Processes): StepContext {
+  const notes: Record<string, string> = {}
+  const toolbox = toolboxOf({})
+  return {
+    toolbox: { ...toolbox, backend: { ...toolbox.backend, processes } },
+    runId: 'run-1',
+    dryRun: false,
+    note: async (key, value) => void Object.assign(notes, { [key]: value }),
+    noted: key => notes[key],
+    reveal: () => undefined,
+    progress: () => undefined,
+    lockAgain: async () => undefined,
+  }
+}
+
+const process = (role: AppProcess['role'], number: number, state: AppProcess['state']): AppProcess => ({
+  ...{ role, name: role, id: `town-${role}-${number}`, state, health: 'none', startedAt: undefined },
+})
+const made = () => [
+  process('web', 1, 'running'),
+  process('web', 2, 'stopped'),
+  process('sidekiq', 1, 'running'),
+  process('streaming', 1, 'stopped'),
+]
+
+test.each(['start', 'undo'] as const)('what an operator had stopped is not started (%s)', async how => {
+  const list = made()
+  const context = contextWith(processesOf(list))
+  const stop = stopStep(async () => undefined)
+  await stop.run(context)
+  expect(new Set(list.map(({ state }) => state))).toEqual(new Set(['stopped']))
+  // As a resumed run does it, which must not take its own stops for the operator's.
+  await stop.run(context)
+  await (how === 'start' ? startStep().run(context) : stop.undo?.(context))
+  expect(list).toEqual(made())
+})

@@ -48,18 +48,23 @@ export function percentOf(flag: string, text: string): number {
 
 const MILLISECONDS: Readonly<Record<string, number>> = { s: 1e3, m: 6e4, min: 6e4, h: 3.6e6, d: 8.64e7, w: 6.048e8 }
 
+/** A hundred years: a date that far away can still be written. */
+const LONGEST = 36_525 * 8.64e7
+
 /**
  * Reads a duration like `90s`, `30m`, `24h`, `7d`, `2w` and returns it in milliseconds.
  *
- * @throws UsageError naming the flag for anything else.
+ * @throws UsageError naming the flag for anything else, and for more than a hundred years.
  */
 export function durationOf(flag: string, text: string): number {
   const [, number, unit = ''] = /^(\d+)\s*([a-z]+)$/.exec(text.trim().toLowerCase()) ?? []
   const factor = MILLISECONDS[unit]
-  if (number !== undefined && factor !== undefined && Number(number) > 0) return Number(number) * factor
+  const duration = Number(number) * (factor ?? Number.NaN)
+  if (duration > 0 && duration <= LONGEST) return duration
+  const what = duration > LONGEST ? 'more than a hundred years' : 'no length of time'
   throw new UsageError({
     code: 'bad-duration',
-    message: `${flag} is "${text}", which is no length of time.`,
+    message: `${flag} is "${text}", which is ${what}.`,
     next: 'Write it like 24h, 7d or 30m.',
   })
 }

@@ -41,18 +41,31 @@ function logOf(output: Output): Lines {
 
 function drawLines(heading: string, steps: readonly Titled[], { say, complain }: Lines): Drawing {
   const title = (id: string) => steps.find(step => step.id === id)?.title ?? id
-  let last = ''
+  const isNews = newsOf()
   return {
     start: id => say(`${heading}: ${title(id)} …`),
-    progress: (_id, text) => {
-      // A counter in megabytes is told once for each of them, not for each chunk.
-      if (text !== last) say(`  ${text}`)
-      last = text
+    progress: (id, text) => {
+      if (isNews(`${id} ${text}`)) say(`  ${text}`)
     },
     done: id => say(`${heading}: ${title(id)}: done`),
     skip: (id, reason) => say(`${heading}: ${title(id)}: ${reason}`),
     fail: (id, message) => complain(`${heading}: ${title(id)}: FAILED: ${message}`),
     end: async () => undefined,
+  }
+}
+
+/** Milliseconds after which a counter is told again. */
+const COUNTED_EVERY_MS = 5_000
+
+/** Tells whether a line is worth telling: one that differs from the last by its numbers alone only counts on. */
+function newsOf(): (text: string) => boolean {
+  let told = { text: '', words: '', at: 0 }
+  return text => {
+    const words = text.replaceAll(/\d+/g, '#')
+    const counts = words === told.words && Date.now() - told.at < COUNTED_EVERY_MS
+    if (counts || text === told.text) return false
+    told = { text, words, at: Date.now() }
+    return true
   }
 }
 

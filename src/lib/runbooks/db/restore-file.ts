@@ -9,7 +9,7 @@ import type { Toolbox } from '../../toolbox.js'
 import type { Content } from '../replace/content.js'
 import { noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
-import { jobsAside } from '../replace/redis.js'
+import { jobsAside, jobsReplayed } from '../replace/redis.js'
 import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { refuseUnfit } from './fit.js'
@@ -62,6 +62,7 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
+      jobsReplayed: jobsReplayed(noted),
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
     }

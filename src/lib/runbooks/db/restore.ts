@@ -18,7 +18,15 @@ import { takeFreshBack } from '../replace/fresh.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { migrateStep } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
-import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep, replayStep } from '../replace/redis.js'
+import {
+  clearRedisStep,
+  drain,
+  type JobsAside,
+  jobsAside,
+  jobsAsideStep,
+  jobsReplayed,
+  replayStep,
+} from '../replace/redis.js'
 import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
@@ -58,6 +66,8 @@ export interface RestoreResult {
   stoppedFor: number | null
   /** Jobs of the replaced state that were not run, and the file that holds them. */
   jobsAside: JobsAside | null
+  /** Whether they were put back, to be run in the restored state. */
+  jobsReplayed: boolean
   feedsBuilt: boolean
   /** The command that fills the search index anew, where there is one; it knows the replaced state. */
   searchStale: string | null
@@ -106,6 +116,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
+      jobsReplayed: jobsReplayed(noted),
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
     }

@@ -5,18 +5,22 @@ import type { RestoreResult } from './restore.js'
 
 /** Returns what a restore achieved, for people. */
 export function restoredText(result: RestoreResult): string {
-  const { backup, stateOf, rows, stoppedFor, jobsAside: jobs, feedsBuilt, searchStale } = result
+  const { backup, stateOf, rows, stoppedFor, feedsBuilt, searchStale } = result
   const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
   return [
     `The instance is in the state of ${stateOf ?? 'the dump'} again (${backup}, ${plural(rows, 'row')}).`,
     ...stopped,
     keptText(result),
-    ...(jobs === null || jobs.total === 0
-      ? []
-      : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
+    ...jobsText(result),
     ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
     ...(searchStale === null ? [] : [`The search index is of the replaced state: ${searchStale}`]),
   ].join('\n')
+}
+
+function jobsText({ jobsAside: jobs, jobsReplayed }: RestoreResult): string[] {
+  if (jobs === null || jobs.total === 0) return []
+  const many = `${plural(jobs.total, 'pending job')} of the replaced state`
+  return [jobsReplayed ? `${many}: put back, to be run in this one.` : `${many}: set aside, in ${jobs.file}.`]
 }
 
 function keptText({ kept, keptAs, keptUntil }: RestoreResult): string {

@@ -105,6 +105,14 @@ export function clearRedisStep(): Step {
   }
 }
 
+/** Under this key a run notes that it has put the jobs back. */
+const REPLAYED = 'jobs-replayed'
+
+/** Whether the jobs that were set aside are to be run all the same. */
+export function jobsReplayed(noted: (key: string) => string | undefined): boolean {
+  return noted(REPLAYED) === 'yes'
+}
+
 /** Insists that the jobs of the replaced database are run. */
 export function replayStep(): Step {
   return {
@@ -112,7 +120,10 @@ export function replayStep(): Step {
     title: 'Put the pending jobs back',
     effect: 'write',
     repeatable: true,
-    run: putBack,
+    run: async context => {
+      await putBack(context)
+      await context.note(REPLAYED, 'yes')
+    },
     // They are where they were before they were set aside.
     undo: async () => undefined,
   }

@@ -78,10 +78,15 @@ export async function endSessions(maintenance: Database, name: string): Promise<
   )
 }
 
-/** Makes an empty database with these traits: owner, encoding, locale, settings, grants. */
-export async function createLike(maintenance: Database, name: string, traits: DatabaseTraits): Promise<void> {
-  const version = await maintenance.serverVersionNum()
-  await maintenance.write(`CREATE DATABASE ${quoteIdent(name)} ${createClauses(traits, version).join(' ')}`)
+/** Makes an empty database with these traits: owner, encoding, locale, settings, grants; and what else is to be said. */
+export async function createLike(
+  maintenance: Database,
+  name: string,
+  traits: DatabaseTraits,
+  more: readonly string[] = [],
+): Promise<void> {
+  const clauses = [...createClauses(traits, await maintenance.serverVersionNum()), ...more]
+  await maintenance.write(`CREATE DATABASE ${quoteIdent(name)} ${clauses.join(' ')}`)
   for (const [setting, value] of Object.entries(traits.settings)) {
     await maintenance.write(
       `ALTER DATABASE ${quoteIdent(name)} SET ${quoteIdent(setting)} TO ${settingText(setting, value)}`,
@@ -91,21 +96,29 @@ export async function createLike(maintenance: Database, name: string, traits: Da
 }
 
 function createClauses(traits: DatabaseTraits, version: number): string[] {
-  const { owner, encoding, collate, ctype, provider, icuLocale } = traits
-  const icu = provider === 'icu' && icuLocale !== null && version >= 150_000
+  const { owner, encoding, collate, ctype } = traits
   return [
     'TEMPLATE template0',
     `OWNER ${quoteIdent(owner)}`,
     `ENCODING ${quoteLiteral(encoding)}`,
     `LC_COLLATE ${quoteLiteral(collate)} LC_CTYPE ${quoteLiteral(ctype)}`,
-    ...(icu ? [`LOCALE_PROVIDER icu ICU_LOCALE ${quoteLiteral(icuLocale)}`] : []),
+    ...providerClauses(traits, version),
   ]
+}
+
+/** Named in any case: that of template0 may be another. `builtin` came with 17, the choice itself with 15. */
+function providerClauses({ provider, icuLocale }: DatabaseTraits, version: number): string[] {
+  if (version < 150_000) return []
+  if (provider === 'libc') return ['LOCALE_PROVIDER libc']
+  if (icuLocale === null || (provider === 'builtin' && version < 170_000)) return []
+  return [`LOCALE_PROVIDER ${provider} ${provider === 'icu' ? 'ICU' : 'BUILTIN'}_LOCALE ${quoteLiteral(icuLocale)}`]
 }
 
 /** These hold lists, which are stored as they are written; all others are one text (pg_dump: variable_is_guc_list_quote). */
 const LISTS = ['search_path', 'session_preload_libraries', 'local_preload_libraries', 'temp_tablespaces']
 
-function settingText(setting: string, value: string): string {
+/** Returns the value of a setting as ALTER … SET takes it. */
+export function settingText(setting: string, value: string): string {
   return LISTS.includes(setting.toLowerCase()) ? value : quoteLiteral(value)
 }
 

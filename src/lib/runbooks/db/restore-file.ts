@@ -7,13 +7,14 @@ import type { Database } from '../../postgres/access.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Content } from '../replace/content.js'
+import { makeFresh } from '../replace/fresh.js'
 import { noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
 import { jobsAside, jobsReplayed } from '../replace/redis.js'
 import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { refuseUnfit } from './fit.js'
-import { backText, makeFresh, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
+import { backText, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
 import { type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
 import { staleSearch } from './restored.js'
 
@@ -103,7 +104,7 @@ function fileStep(options: RestoreFileOptions, dump: () => Promise<ForeignDump>)
     effect: 'write',
     run: async context => {
       await noteKeptUntil(context, options)
-      const fresh = await makeFresh(context)
+      const fresh = await makeFresh(context, 'restore')
       const { into } = await dump()
       if (!context.dryRun) await into(fresh, bytes => context.progress(`${Math.round(bytes / 1e6)} MB`))
     },

@@ -8,13 +8,11 @@ import { mismatches } from '../../backups/secrets.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
 import { OperatorError, RefusedError } from '../../errors.js'
-import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
-import { traitsOf } from '../../postgres/snapshot.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
 import { feedsStep } from '../replace/feeds.js'
-import { takeFreshBack } from '../replace/fresh.js'
+import { makeFresh, takeFreshBack } from '../replace/fresh.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { migrateStep } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
@@ -173,24 +171,12 @@ function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
     run: async context => {
       const { toolbox, progress, dryRun } = context
       await noteKeptUntil(context, options)
-      const fresh = await makeFresh(context)
+      const fresh = await makeFresh(context, 'restore')
       const source = dumpOf(backup, await unsealing(options))
       if (!dryRun) await restoreInto(toolbox, source, fresh, bytes => progress(`${Math.round(bytes / 1e6)} MB`))
     },
     undo: undoFresh,
   }
-}
-
-/** Makes an empty database like the live one, in place of what a killed run left, and returns its name. */
-export async function makeFresh(context: StepContext): Promise<string> {
-  const { toolbox } = context
-  const { fresh } = await namesOf(context)
-  const traits = await traitsOf(await toolbox.database())
-  await withMaintenance(toolbox, 'restore', async maintenance => {
-    await dropDatabase(maintenance, fresh)
-    await createLike(maintenance, fresh, traits)
-  })
-  return fresh
 }
 
 export function undoFresh(context: StepContext): Promise<void> {

@@ -8,14 +8,11 @@ import { dumpTools } from '../../backups/database.js'
 import { restoreThrough } from '../../backups/restore-into.js'
 import { mustHaveSameShape, schemaDump, schemaStages } from '../../postgres/copy-schema.js'
 import { openPipeline, type Stage } from '../../postgres/pipeline.js'
-import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
-import { traitsOf } from '../../postgres/snapshot.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Target } from './content.js'
-import { takeFreshBack } from './fresh.js'
-import { namesOf } from './names.js'
+import { makeFresh, takeFreshBack } from './fresh.js'
 import { besideByName, besideOrdered, inBoth } from './sides.js'
 
 /**
@@ -30,12 +27,7 @@ export function emptyStep(begin: (context: StepContext) => Promise<void>): Step 
     run: async context => {
       const { toolbox, dryRun } = context
       await begin(context)
-      const { fresh } = await namesOf(context)
-      const traits = await traitsOf(await toolbox.database())
-      await withMaintenance(toolbox, 'reset', async maintenance => {
-        await dropDatabase(maintenance, fresh)
-        await createLike(maintenance, fresh, traits)
-      })
+      const fresh = await makeFresh(context, 'reset')
       record(toolbox, schemaStages(fresh))
       if (dryRun) return
       await pourSchema(toolbox, fresh)

@@ -1,7 +1,27 @@
-import { dropDatabase, withMaintenance } from '../../postgres/scratch.js'
+import { createLike, dropDatabase, withMaintenance } from '../../postgres/scratch.js'
+import { traitsOf } from '../../postgres/snapshot.js'
+import { setForRoles, standingClauses, standingOf } from '../../postgres/standing.js'
 import { identityOf, renameDatabase } from '../../postgres/swap.js'
 import type { StepContext } from '../../runbook/step.js'
 import { namesOf } from './names.js'
+
+/**
+ * Makes an empty database that can take the live one's place, in place of what a killed run left, and returns its name.
+ * What this user may not set is told.
+ */
+export async function makeFresh(context: StepContext, purpose: string): Promise<string> {
+  const { toolbox } = context
+  const { fresh } = await namesOf(context)
+  const live = await toolbox.database()
+  const [traits, standing] = [await traitsOf(live), await standingOf(live)]
+  await withMaintenance(toolbox, purpose, async maintenance => {
+    await dropDatabase(maintenance, fresh)
+    await createLike(maintenance, fresh, traits, standingClauses(standing))
+    const left = await setForRoles(maintenance, fresh, standing)
+    if (left.length > 0) toolbox.output.warn(`Not set in the new database, for want of rights: ${left.join(', ')}.`)
+  })
+  return fresh
+}
 
 /**
  * Takes the new database of a run back. One that the instance has served from may hold what people have written since:

@@ -8,6 +8,7 @@ import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Content } from '../replace/content.js'
 import { makeFresh } from '../replace/fresh.js'
+import { goneMedia } from '../replace/gone-media.js'
 import { noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
 import { jobsAside, jobsReplayed } from '../replace/redis.js'
@@ -66,6 +67,7 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
       jobsReplayed: jobsReplayed(noted),
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
+      goneMedia: goneMedia(noted),
     }
   },
 }

@@ -11,6 +11,7 @@ import type { Toolbox } from '../../toolbox.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { analyzeTargetStep, type Content, compareContentStep } from '../replace/content.js'
 import { feedsStep } from '../replace/feeds.js'
+import { goneMediaStep } from '../replace/gone-media.js'
 import {
   endRecordStep,
   fillLiveStep,
@@ -127,6 +128,7 @@ function afterwards({ replayJobs }: ManagedOptions, raiseMigrated: Step, last: r
     startAllStep(),
     openStep(),
     ...last,
+    goneMediaStep(),
     feedsStep(),
   ]
 }

@@ -13,6 +13,7 @@ import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
 import { feedsStep } from '../replace/feeds.js'
 import { makeFresh, takeFreshBack } from '../replace/fresh.js'
+import { goneMedia, goneMediaStep } from '../replace/gone-media.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { migrateStep } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
@@ -69,6 +70,8 @@ export interface RestoreResult {
   feedsBuilt: boolean
   /** The command that fills the search index anew, where there is one; it knows the replaced state. */
   searchStale: string | null
+  /** Cached media whose files are gone, or why that is not known; null where nobody looked. */
+  goneMedia: ReturnType<typeof goneMedia>
 }
 
 /**
@@ -117,6 +120,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       jobsReplayed: jobsReplayed(noted),
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
+      goneMedia: goneMedia(noted),
     }
   },
 }
@@ -139,6 +143,7 @@ export function takeItsPlace(options: TakeItsPlaceOptions): Step[] {
     raiseMigratedStep(namesOf),
     ...(options.replayJobs ? [replayStep()] : []),
     startStep(),
+    goneMediaStep(),
     feedsStep(),
   ]
 }

@@ -1,5 +1,5 @@
 import { reindexWords } from '../../mastodon/health.js'
-import { plural } from '../../text.js'
+import { plural, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { RestoreResult } from './restore.js'
 
@@ -13,6 +13,7 @@ export function restoredText(result: RestoreResult): string {
     keptText(result),
     ...jobsText(result),
     ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
+    ...mediaText(result),
     ...(searchStale === null ? [] : [`The search index is of the replaced state: ${searchStale}`]),
   ].join('\n')
 }
@@ -21,6 +22,18 @@ function jobsText({ jobsAside: jobs, jobsReplayed }: RestoreResult): string[] {
   if (jobs === null || jobs.total === 0) return []
   const many = `${plural(jobs.total, 'pending job')} of the replaced state`
   return [jobsReplayed ? `${many}: put back, to be run in this one.` : `${many}: set aside, in ${jobs.file}.`]
+}
+
+function mediaText({ goneMedia }: RestoreResult): string[] {
+  if (goneMedia === null) return []
+  if ('unknown' in goneMedia)
+    return [`Whether cached media of other servers are gone cannot be known: ${goneMedia.unknown}`]
+  const { looked, whole, gone, domains } = goneMedia
+  if (looked === 0) return []
+  const of = `Of ${plural(looked, 'cached file')} of other servers’ media${whole ? '' : ' (a sample)'}`
+  if (gone === 0) return [`${of} none is gone.`]
+  const lines = domains.map(domain => `  ${shellLine(['mstdn-ops', 'media:refresh', '--domain', domain, '--force'])}`)
+  return [`${of} ${plural(gone, 'is', 'are')} gone. They are fetched again server by server:`, ...lines]
 }
 
 function keptText({ kept, keptAs, keptUntil }: RestoreResult): string {

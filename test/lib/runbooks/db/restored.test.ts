@@ -4,7 +4,7 @@ import { restoredText } from '../../../../src/lib/runbooks/db/restored.js'
 
 const RESULT: RestoreResult = {
   ...{ backup: 'b', stateOf: '2026-11-22T03:15:00.000Z', rows: 12, kept: 'kept', keptAs: 'database', keptUntil: null },
-  ...{ stoppedFor: 1_500, jobsAside: null, jobsReplayed: false, feedsBuilt: true, searchStale: null },
+  ...{ stoppedFor: 1_500, jobsAside: null, jobsReplayed: false, feedsBuilt: true, searchStale: null, goneMedia: null },
 }
 const jobsAside = { file: '/runs/1.jobs', total: 3 } as never
 
@@ -15,4 +15,18 @@ test('jobs that were set aside are in a file; of those that were put back no fil
   const replayed = restoredText({ ...RESULT, jobsAside, jobsReplayed: true })
   expect(replayed).toContain('3 pending jobs of the replaced state: put back')
   expect(replayed).not.toContain('/runs/1.jobs')
+})
+
+test('gone media are told with what was looked at, and fetched again server by server', () => {
+  const gone = { looked: 2_000, whole: false, gone: 12, domains: ['a.example', "b'; rm -rf /"] }
+  const text = restoredText({ ...RESULT, goneMedia: gone })
+  expect(text).toContain('Of 2,000 cached files of other servers’ media (a sample) 12 are gone.')
+  expect(text).toContain('  mstdn-ops media:refresh --domain a.example --force\n')
+  expect(text).toContain(`--domain "b'; rm -rf /" --force`)
+  expect(restoredText({ ...RESULT, goneMedia: { ...gone, whole: true, gone: 0, domains: [] } })).toContain(
+    'none is gone',
+  )
+  expect(restoredText({ ...RESULT, goneMedia: { unknown: 'They are in the bucket b.' } })).toContain(
+    'cannot be known: They are in the bucket b.',
+  )
 })

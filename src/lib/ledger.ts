@@ -15,6 +15,11 @@ export class Ledger {
     this.#entries.push(entry)
   }
 
+  /** Records what is typed by hand as it is carried out. */
+  command(line: string): void {
+    this.record({ kind: 'command', exact: line, byHand: line })
+  }
+
   get entries(): readonly LedgerEntry[] {
     return this.#entries
   }

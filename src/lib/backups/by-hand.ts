@@ -19,6 +19,32 @@ export function byHandLines(file: BackupFile, traits: DatabaseTraits, version: n
   ]
 }
 
+/** A dump as it lies on this machine. */
+export interface PackedDump {
+  path: string
+  encrypted: boolean
+  packing: 'none' | 'gzip' | 'zstd'
+}
+
+/** Returns the line that opens a dump and sends it through programs; beside PostgreSQL, and the dump is here. */
+export function pouredLine({ path, encrypted, packing }: PackedDump, ...programs: readonly string[][]): string {
+  const opened = encrypted ? ['age', '-d', '-i', 'IDENTITY', path] : undefined
+  const [first = '', ...others] = [...UNPACKED[packing], ...programs].map(shellLine)
+  const begun = opened === undefined ? [`${first} < ${shellLine([path])}`] : [shellLine(opened), first]
+  return [...begun, ...others].join(' | ')
+}
+
+const UNPACKED: Readonly<Record<PackedDump['packing'], readonly string[][]>> = {
+  none: [],
+  gzip: [['gunzip', '-c']],
+  zstd: [['zstd', '-dc']],
+}
+
+/** Returns the words by which pg_restore fills an empty database. */
+export function restoreWords(database: string): string[] {
+  return ['pg_restore', '--no-owner', '--no-acl', '--exit-on-error', '-d', database]
+}
+
 /** Returns the lines that put the files beside the database back with plain tools. */
 export function partLines(files: readonly BackupFile[]): string[] {
   return files.flatMap(({ part, name, encrypted }) => {

@@ -7,6 +7,7 @@ import { type Shape, shapeDifferences, shapeOf } from '../postgres/shape.js'
 import { countRows } from '../postgres/snapshot.js'
 import { listStages, restorableIds, restoreStage } from '../postgres/toc.js'
 import type { Toolbox } from '../toolbox.js'
+import { pouredLine, restoreWords } from './by-hand.js'
 import { dumpTools } from './database.js'
 import type { TableCount } from './manifest.js'
 import { type DumpSource, differingCount, feed } from './verify.js'
@@ -20,6 +21,21 @@ export async function restoreInto(
 ): Promise<void> {
   const { tools } = await dumpTools(toolbox)
   await pour(tools, source, { database, stage: restoreStage(['-d', database], undefined), onProgress })
+}
+
+/** Returns the line by which an operator would do it. */
+export function restoreLine(toolbox: Toolbox, source: DumpSource, database: string): string {
+  return `${lineFor(source, restoreWords(database))}   # in ${toolbox.backend.postgres?.where}`
+}
+
+/** Returns the line for a database whose owner may make no other. */
+export function restoreThroughLine(source: DumpSource, database: string): string {
+  const listed = 'what pg_restore -l lists, without extensions that are there, their comments and the schema public'
+  return `${lineFor(source, [...restoreWords(database), '-L', 'LIST'])}   # LIST: ${listed}`
+}
+
+function lineFor({ path, zstd, unseal }: DumpSource, words: string[]): string {
+  return pouredLine({ path, encrypted: unseal !== undefined, packing: zstd ? 'zstd' : 'none' }, words)
 }
 
 /**

@@ -70,8 +70,15 @@ describe('db:restore', { timeout: PATIENCE }, () => {
     expect(refused).toMatchObject({ exitCode: 3 })
     const restored = await story.tool('db:restore', 'latest', '--confirm', stack.domain, '--drain', '1s', '--json')
     expect(restored.exitCode, restored.stderr + restored.stdout).toBe(0)
-    const { result } = JSON.parse(restored.stdout) as { result: { jobsAside: { total: number; file: string } } }
+    const { result, byHand } = JSON.parse(restored.stdout) as {
+      result: { jobsAside: { total: number; file: string }; goneMedia: object }
+      byHand: string[]
+    }
     await expectServing('restored')
+    const lines = (word: string) => byHand.filter(line => line.includes(word))
+    expect(lines('pg_restore'), byHand.join('\n')).toHaveLength(1)
+    expect(lines('setval'), 'one line, not one for each sequence').toHaveLength(1)
+    expect(result.goneMedia).toMatchObject({ looked: expect.any(Number), whole: true })
     expect(result.jobsAside.total).toBeGreaterThan(0)
     expect(readFileSync(result.jobsAside.file, 'utf8')).toContain('SleepingWorker')
     const next = await stack.psql(

@@ -8,13 +8,14 @@ import { decodedTables, decodeStages } from '../../postgres/dump.js'
 import { openPipeline, type Pipeline, type Stage } from '../../postgres/pipeline.js'
 import { listStages, restorableIds, restoreStage } from '../../postgres/toc.js'
 import type { Toolbox } from '../../toolbox.js'
+import { type PackedDump, pouredLine, restoreWords } from '../by-hand.js'
 import { dumpTools } from '../database.js'
 import { decryptWith } from '../encryption.js'
 import type { TableCount } from '../manifest.js'
 import { stateThere } from '../restore-into.js'
 import { fed } from '../verify.js'
 import { type CustomDump, recognise, type SqlDump, versionNumber } from './recognise.js'
-import { type DumpSource, fileSource } from './source.js'
+import { type DumpSource, fileSource, headOf, isEncrypted } from './source.js'
 import { mastodonOf, sqlOf, survey, surveyOf } from './sql.js'
 import { unpacked } from './unpack.js'
 
@@ -29,6 +30,8 @@ export interface ForeignDump {
   versions: string[]
   /** Its rows as SQL, where it is plain. */
   sql?: () => Promise<Readable>
+  /** The line by which an operator would restore it into a database. */
+  line(database: string): string
   /** Restores it into a new and empty database. @throws RefusedError at the first error. */
   into(database: string, onProgress?: (bytes: number) => void): Promise<void>
   /**
@@ -44,12 +47,19 @@ export async function openForeign(toolbox: Toolbox, path: string, identity: stri
   const unseal = identity === undefined ? undefined : await decryptWith(identity)
   const source = fileSource(path, unseal && (encrypted => encrypted.pipe(unseal.stream())))
   const kind = await recognise(source, toolbox.runner)
-  return kind.format === 'custom' ? openCustom(toolbox, source, kind) : openSql(toolbox, source, kind)
+  const encrypted = unseal !== undefined && isEncrypted(await headOf(fileSource(path), 64))
+  const packed = { path, encrypted, packing: kind.packing }
+  return kind.format === 'custom' ? openCustom(toolbox, source, kind, packed) : openSql(toolbox, source, kind, packed)
 }
 
-async function openCustom(toolbox: Toolbox, packed: DumpSource, kind: CustomDump): Promise<ForeignDump> {
+async function openCustom(
+  toolbox: Toolbox,
+  whole: DumpSource,
+  kind: CustomDump,
+  packed: PackedDump,
+): Promise<ForeignDump> {
   const { path } = packed
-  const source = unpacked(packed, kind.packing, toolbox.runner)
+  const source = unpacked(whole, kind.packing, toolbox.runner)
   const { tools, equipment } = await dumpTools(toolbox)
   refuseNewer(path, kind, equipment.version)
   const through = async (stages: readonly Stage[], what: string) => {
@@ -65,6 +75,7 @@ async function openCustom(toolbox: Toolbox, packed: DumpSource, kind: CustomDump
   return {
     ...{ path, about: `custom format by pg_dump ${kind.header.dumpedBy}`, bytes: await sizeOf(path), tables },
     versions: part?.versions ?? [],
+    line: database => pouredLine(packed, restoreWords(database)),
     into: async (database, onProgress) => {
       const stage = restoreStage(['-d', database], undefined)
       await pour(await toolsOf(toolbox, toolbox.backend.postgres), source, { stage, database, onProgress })
@@ -102,7 +113,7 @@ function refuseNewer(path: string, { header }: CustomDump, program: number): voi
   })
 }
 
-async function openSql(toolbox: Toolbox, source: DumpSource, kind: SqlDump): Promise<ForeignDump> {
+async function openSql(toolbox: Toolbox, source: DumpSource, kind: SqlDump, packed: PackedDump): Promise<ForeignDump> {
   const { path } = source
   const parts = await survey(source, kind, toolbox.runner)
   const part = mastodonOf(path, parts)
@@ -110,6 +121,7 @@ async function openSql(toolbox: Toolbox, source: DumpSource, kind: SqlDump): Pro
   const about = `SQL${kind.cluster ? ' of a whole server' : ''}${kind.dumpedBy ? ` by pg_dump ${kind.dumpedBy}` : ''}`
   return {
     ...{ path, about, bytes: await sizeOf(path), tables: part.tables, versions: part.versions, sql },
+    line: database => sqlLine(packed, kind, part.database, database),
     into: async (database, onProgress) => {
       const tools = await toolsOf(toolbox, toolbox.backend.postgres)
       await pour(tools, { path, open: sql }, { stage: PSQL, database, onProgress })
@@ -119,6 +131,13 @@ async function openSql(toolbox: Toolbox, source: DumpSource, kind: SqlDump): Pro
       await pour(await toolsOf(toolbox, connector), { path, open: sql }, { stage: PSQL, database, onProgress })
     },
   }
+}
+
+/** Of a whole server's dump the operator cuts the part out. */
+function sqlLine(packed: PackedDump, { cluster, terminal }: SqlDump, part: string | undefined, database: string) {
+  const psql = ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', database]
+  const line = pouredLine(packed, ...(terminal ? [['sed', 's/\\r$//']] : []), psql)
+  return cluster && part !== undefined ? `${line}   # only the part after \\connect ${part}` : line
 }
 
 /** Never `-1`: the stream commits by itself, once it was seen to be whole. */

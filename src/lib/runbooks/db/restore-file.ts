@@ -107,7 +107,8 @@ function fileStep(options: RestoreFileOptions, dump: () => Promise<ForeignDump>)
     run: async context => {
       await noteKeptUntil(context, options)
       const fresh = await makeFresh(context, 'restore')
-      const { into } = await dump()
+      const { into, line } = await dump()
+      context.toolbox.ledger.command(line(fresh))
       if (!context.dryRun) await into(fresh, bytes => context.progress(`${Math.round(bytes / 1e6)} MB`))
     },
     undo: undoFresh,

@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { dumpTools } from '../../backups/database.js'
 import { decryptWith } from '../../backups/encryption.js'
 import { countedTables } from '../../backups/manifest.js'
-import { restoreThrough } from '../../backups/restore-into.js'
+import { restoreThrough, restoreThroughLine } from '../../backups/restore-into.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { decode, dumpOf } from '../../backups/verify.js'
 import { mayCreateDatabases } from '../../postgres/scratch.js'
@@ -145,6 +145,7 @@ export function contentOf(backup: StoredBackup, { identity }: { identity?: strin
     name: basename(backup.path),
     into: async ({ toolbox, progress }, connector) =>
       restoreThrough(toolbox, connector, await source(), bytes => progress(`${Math.round(bytes / 1e6)} MB`)),
+    line: async database => restoreThroughLine(await source(), database),
     expected: async ({ toolbox }) => ({
       tables: countedTables(manifest) ?? (await counted(toolbox)),
       shape: manifest.shape,

@@ -3,7 +3,7 @@ import { dumpTools } from '../../backups/database.js'
 import { type StepBack, stepBack, stepBackText } from '../../backups/diff.js'
 import { decryptWith } from '../../backups/encryption.js'
 import { countedTables } from '../../backups/manifest.js'
-import { differencesIn, restoreInto } from '../../backups/restore-into.js'
+import { differencesIn, restoreInto, restoreLine } from '../../backups/restore-into.js'
 import { mismatches } from '../../backups/secrets.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
@@ -178,6 +178,7 @@ function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
       await noteKeptUntil(context, options)
       const fresh = await makeFresh(context, 'restore')
       const source = dumpOf(backup, await unsealing(options))
+      toolbox.ledger.command(restoreLine(toolbox, source, fresh))
       if (!dryRun) await restoreInto(toolbox, source, fresh, bytes => progress(`${Math.round(bytes / 1e6)} MB`))
     },
     undo: undoFresh,

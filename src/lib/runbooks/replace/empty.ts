@@ -55,8 +55,7 @@ export function tablesStep(target: Target): Step {
 }
 
 function record({ ledger }: Toolbox, stages: readonly Stage[]): void {
-  const line = stages.map(({ words }) => shellLine(words)).join(' | ')
-  ledger.record({ kind: 'command', exact: line, byHand: line })
+  ledger.command(stages.map(({ words }) => shellLine(words)).join(' | '))
 }
 
 /** On the same server, so that nothing of it comes through here. */

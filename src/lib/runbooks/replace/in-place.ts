@@ -59,10 +59,12 @@ export function fillLiveStep(content: Content): Step {
     title: `Restore ${content.name}`,
     effect: 'write',
     run: async context => {
+      const connector = await liveDatabase(context)
+      context.toolbox.ledger.command(await content.line((await connector.target()).database))
       if (context.dryRun) return
       await refuseForeign(context)
       await ((await isEmpty(context)) ? remember(context) : empty(context))
-      await content.into(context, await liveDatabase(context))
+      await content.into(context, connector)
       await context.toolbox.letGoOfDatabase()
     },
     // The safety backup, which the step before puts back, replaces it.
@@ -90,8 +92,9 @@ async function raiseNoted(context: StepContext, raise: typeof raiseAbove): Promi
   const { toolbox } = context
   const live = (await toolbox.backend.postgres?.target())?.database ?? ''
   const printed = `${setvalsLine(live)} > ids.sql`
-  const line = `${shellLine(['psql', '-q', '-d', live])} < ids.sql   # made before it was emptied: ${printed}`
-  toolbox.ledger.record({ kind: 'sql', exact: line, byHand: line })
+  toolbox.ledger.command(
+    `${shellLine(['psql', '-q', '-d', live])} < ids.sql   # made before it was emptied: ${printed}`,
+  )
   if (context.dryRun) return
   const noted = JSON.parse(context.noted('ids') ?? '[]') as [string, string][]
   await raise(new Map(noted.map(([name, id]) => [name, BigInt(id)])), await toolbox.database())

@@ -122,6 +122,7 @@ export function fillStep(content: Content): Step {
     title: `Restore ${content.name} into the new database beside the live one`,
     effect: 'write',
     run: async context => {
+      context.toolbox.ledger.command(await content.line('NEW_DATABASE'))
       if (!context.dryRun) await content.into(context, await newDatabase(context))
     },
     // It goes with the new database.
@@ -147,8 +148,7 @@ export function raiseNewMigratedStep(): Step {
 
 async function raiseFromOld(context: StepContext, raise: (from: Database, to: Database) => Promise<unknown>) {
   const { toolbox } = context
-  const line = `${raiseLine('OLD_DATABASE', 'NEW_DATABASE')}   # by their addresses`
-  toolbox.ledger.record({ kind: 'sql', exact: line, byHand: line })
+  toolbox.ledger.command(`${raiseLine('OLD_DATABASE', 'NEW_DATABASE')}   # by their addresses`)
   if (context.dryRun) return
   const old = await addonsOf(toolbox).connector(context.noted('old-addon') ?? '')
   const [from, to] = [

@@ -40,8 +40,7 @@ export function raiseMigratedStep(names: Names): Step {
 }
 
 function recordRaising({ ledger, backend }: Toolbox, from: string, to: string): void {
-  const line = `${raiseLine(from, to)}   # ${backend.postgres?.where}`
-  ledger.record({ kind: 'sql', exact: line, byHand: line })
+  ledger.command(`${raiseLine(from, to)}   # in ${backend.postgres?.where}`)
 }
 
 async function betweenBoth(

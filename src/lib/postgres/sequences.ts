@@ -78,7 +78,7 @@ export function setvalsLine(database: string): string {
 
 /** Returns the line that raises the sequences of one database above those of another by hand. */
 export function raiseLine(from: string, to: string): string {
-  return `${setvalsLine(from)} | ${shellLine(['psql', '-q', '-d', to])}`
+  return `${setvalsLine(from)} | ${shellLine(['psql', '-q', '-o', '/dev/null', '-d', to])}`
 }
 
 function setval({ sequence, value }: RaisedSequence): string {

@@ -87,7 +87,7 @@ test('the line by which it is done by hand prints statements that psql takes, fo
   const old = await databaseWith('hand', `SELECT setval('plain_id_seq', 5000); SELECT setval('"of no;body"', 9)`)
   const fresh = await databaseWith('hand_new', "DROP TABLE own; SELECT setval('plain_id_seq', 8000)")
   const line = raiseLine('hand', 'a b')
-  expect(line).toMatch(/^psql -At -d hand -c '[^']+' \| psql -q -d 'a b'$/)
+  expect(line).toMatch(/^psql -At -d hand -c '[^']+' \| psql -q -o \/dev\/null -d 'a b'$/)
   const made = await old.query<{ format: string }>(/'([^']+)'/.exec(line)?.[1] ?? '')
   for (const { format } of made) await fresh.query(format)
   expect(

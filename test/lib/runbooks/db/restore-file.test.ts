@@ -31,3 +31,11 @@ test('--diff of a file counts and changes nothing, whatever else is said', { tim
   expect(counted.exitCode, counted.stderr).toBe(0)
   expect(JSON.parse(counted.stdout)).toMatchObject({ runId: null, steps: [], diff: { takenAt: null } })
 })
+
+test('a dry run tells the line that restores it by hand', { timeout: 90_000 }, async () => {
+  const planned = await restore('--dry-run', '--unverified', '--json')
+  expect(planned.exitCode, planned.stderr).toBe(0)
+  const { byHand } = JSON.parse(planned.stdout) as { byHand: string[] }
+  const database = /"(mstdn_ops_new_\w+)"/.exec(byHand.join())?.[1]
+  expect(byHand).toContain(`psql -X -q -v ON_ERROR_STOP=1 -d ${database} < ${file}`)
+})

@@ -140,6 +140,7 @@ function contentOf(options: RestoreFileOptions): Content {
     name: basename(options.file),
     into: async ({ toolbox, progress }, connector) =>
       (await opened(toolbox, options)).through(connector, bytes => progress(`${Math.round(bytes / 1e6)} MB`)),
+    line: async ({ toolbox }, database) => (await opened(toolbox, options)).line(database),
     expected: async ({ toolbox }) => ({ tables: (await opened(toolbox, options)).tables }),
     refuse: refuseOtherDomain,
   }

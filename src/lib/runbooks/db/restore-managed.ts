@@ -145,7 +145,7 @@ export function contentOf(backup: StoredBackup, { identity }: { identity?: strin
     name: basename(backup.path),
     into: async ({ toolbox, progress }, connector) =>
       restoreThrough(toolbox, connector, await source(), bytes => progress(`${Math.round(bytes / 1e6)} MB`)),
-    line: async database => restoreThroughLine(await source(), database),
+    line: async (_context, database) => restoreThroughLine(await source(), database),
     expected: async ({ toolbox }) => ({
       tables: countedTables(manifest) ?? (await counted(toolbox)),
       shape: manifest.shape,

@@ -11,7 +11,7 @@ export interface Content {
   /** Restores it into the database behind the connector; over what a killed restore of it has left there. */
   into(context: StepContext, connector: PostgresConnector): Promise<void>
   /** The line by which an operator would do it. */
-  line(database: string): Promise<string>
+  line(context: StepContext, database: string): Promise<string>
   expected(context: StepContext): Promise<Expected>
   /** Refuses what was restored for another reason than that it is not what it should be. */
   refuse?(context: StepContext, database: Database): Promise<void>

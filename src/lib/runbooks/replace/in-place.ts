@@ -60,7 +60,7 @@ export function fillLiveStep(content: Content): Step {
     effect: 'write',
     run: async context => {
       const connector = await liveDatabase(context)
-      context.toolbox.ledger.command(await content.line((await connector.target()).database))
+      context.toolbox.ledger.command(await content.line(context, (await connector.target()).database))
       if (context.dryRun) return
       await refuseForeign(context)
       await ((await isEmpty(context)) ? remember(context) : empty(context))

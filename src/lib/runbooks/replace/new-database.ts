@@ -122,7 +122,7 @@ export function fillStep(content: Content): Step {
     title: `Restore ${content.name} into the new database beside the live one`,
     effect: 'write',
     run: async context => {
-      context.toolbox.ledger.command(await content.line('NEW_DATABASE'))
+      context.toolbox.ledger.command(await content.line(context, 'NEW_DATABASE'))
       if (!context.dryRun) await content.into(context, await newDatabase(context))
     },
     // It goes with the new database.

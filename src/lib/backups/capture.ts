@@ -8,6 +8,7 @@ import { lacks } from '../open-toolbox.js'
 import { type Equipment, equipmentOf, versionIn } from '../postgres/pipeline.js'
 import { description } from '../postgres/snapshot.js'
 import type { Toolbox } from '../toolbox.js'
+import { type Attended, attended, unlessAborted } from './attended.js'
 import {
   type Decoding,
   type DumpedDatabase,
@@ -60,7 +61,7 @@ export async function captureDatabase(
   captures: Captures,
   options: CaptureOptions,
 ): Promise<DumpedDatabase> {
-  const id = options.id ?? (await captures.capture(watchOf(options))).id
+  const id = options.id ?? (await captured(captures, options))
   const database = await toolbox.database()
   const seen = await database.snapshot(() => description(database))
   const { file, tables, dumpedBy } = await downloadInto(toolbox, captures, id, options)
@@ -69,35 +70,61 @@ export async function captureDatabase(
   return { file, ...seen, serverVersion, dumpedBy: dumpedBy ?? serverVersion, tables: tables ?? [], by }
 }
 
-function watchOf({ onProgress }: DumpOptions): TransferWatch {
-  return { onProgress: ({ id, bytes }) => onProgress?.(`${id}: ${Math.round(bytes / 1e6)} MB`) }
+/** Nobody will fetch one that the run does not wait for: it is cancelled. */
+async function captured(captures: Captures, options: DumpOptions): Promise<string> {
+  const seen: { uuid?: string } = {}
+  try {
+    return (await captures.capture(watchOf(options, seen))).id
+  } catch (error) {
+    if (options.stop?.aborted && seen.uuid !== undefined) await captures.cancel(seen.uuid).catch(() => undefined)
+    throw error
+  }
+}
+
+/** The looks at it come every few seconds: a stop takes effect at the next one. */
+function watchOf({ onProgress, stop }: DumpOptions, seen: { uuid?: string }): TransferWatch {
+  return {
+    onProgress: ({ id, uuid, bytes, state }) => {
+      if (state === 'running') seen.uuid = uuid
+      stop?.throwIfAborted()
+      onProgress?.(`${id}: ${Math.round(bytes / 1e6)} MB`)
+    },
+  }
 }
 
 /** The dump comes once: it is written, encrypted and decoded on the way. */
-async function downloadInto(toolbox: Toolbox, captures: Captures, id: string, options: DumpOptions) {
+function downloadInto(toolbox: Toolbox, captures: Captures, id: string, options: DumpOptions) {
   const { dir, seal } = options
   const name = `database.dump${seal?.suffix ?? ''}`
-  const source = new PassThrough()
-  const downloaded = captures.download(id, source)
-  downloaded.catch(() => undefined)
-  const head = await Promise.race([headOf(source), failureOf(downloaded)])
-  const dumpedBy = dumperOf(head)
-  const decode = await decodeOf(toolbox, dumpedBy)
-  const sum = await written(source, join(dir, name), decode, options).catch(async error => {
-    throw await reasonOf(downloaded, error)
+  return attended('The download', options, async watch => {
+    const source = new PassThrough()
+    watch.signal.addEventListener('abort', () => source.destroy())
+    const downloaded = captures.download(id, source)
+    downloaded.catch(() => undefined)
+    const head = await unlessAborted(Promise.race([headOf(source), failureOf(downloaded)]), watch.signal)
+    const dumpedBy = dumperOf(head)
+    const decode = await decodeOf(toolbox, dumpedBy)
+    const sum = await written(source, join(dir, name), decode, { ...options, watch }).catch(async error => {
+      throw await reasonOf(downloaded, error)
+    })
+    await downloaded
+    const found = decode && (await unlessAborted(decode.tables(), watch.signal))
+    return { file: fileOf(name, sum, 'inside', seal), tables: found, dumpedBy }
   })
-  await downloaded
-  return { file: fileOf(name, sum, 'inside', seal), tables: await decode?.tables(), dumpedBy }
 }
 
 async function written(
   source: PassThrough,
   path: string,
   decode: Decoding | undefined,
-  { seal, bytesPerSecond, onProgress }: DumpOptions,
+  { seal, bytesPerSecond, onProgress, watch }: DumpOptions & { watch: Attended },
 ): Promise<Written> {
+  decode?.pipeline.ended.catch(reason => {
+    if (!source.readableEnded) watch.giveUp(reason)
+  })
   try {
     return await writeStream(source, path, {
+      ...{ signal: watch.signal, onPiece: watch.heard },
       ...(decode ? { beside: decode.pipeline.run.stdin } : {}),
       ...(seal ? { through: [seal.stream()] } : {}),
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),

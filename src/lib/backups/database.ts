@@ -15,6 +15,7 @@ import { type Equipment, equipmentOf, openPipeline, type Pipeline } from '../pos
 import type { Shape } from '../postgres/shape.js'
 import { withSnapshot } from '../postgres/snapshot.js'
 import type { Toolbox } from '../toolbox.js'
+import { type Attended, type Attention, attended, unlessAborted } from './attended.js'
 import type { BackupFile, DatabaseTraits, Manifest, TableCount } from './manifest.js'
 import { type Sealing, type Written, writeStream } from './sink.js'
 
@@ -31,7 +32,7 @@ export interface DumpedDatabase {
   by: Manifest['counts']['by']
 }
 
-export interface DumpOptions {
+export interface DumpOptions extends Attention {
   dir: string
   seal?: Sealing
   bytesPerSecond?: number
@@ -53,12 +54,13 @@ export async function dumpTools(toolbox: Toolbox): Promise<{ tools: PostgresTool
  * Dumps the database into the folder. What is written is decoded whole on the way, and each table's rows are counted
  * twice: by the server in the snapshot that the dump reads, and in the decoded rows.
  *
- * @throws RefusedError when a program failed or complained, or the two counts differ.
+ * @throws RefusedError when a program failed, complained or hangs, or the two counts differ; the reason of `stop`.
  */
 export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Promise<DumpedDatabase> {
   const { tools, equipment } = await dumpTools(toolbox)
-  const stop = new AbortController()
-  const database = await ownSession(toolbox, stop.signal)
+  const failed = new AbortController()
+  const signals = [failed.signal, ...(options.stop ? [options.stop] : [])]
+  const database = await ownSession(toolbox, AbortSignal.any(signals))
   try {
     refusePooler(database)
     return await withSnapshot(database, async snapshot => {
@@ -66,16 +68,19 @@ export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Prom
       counting.catch(() => undefined)
       const { file, decoded } = await dumpInto(tools, equipment, snapshot.id, options).catch(error => {
         // The count of one large table may take as long as the dump of it.
-        stop.abort()
+        failed.abort()
         throw error
       })
-      const tables = await counting
+      const tables = await unlessAborted(counting, options.stop)
       compareCounts(tables, decoded)
       const { traits, shape, versions } = snapshot
       const serverVersion = await database.serverVersionNum()
       const by = 'snapshot and decode'
       return { file, traits, serverVersion, dumpedBy: equipment.version, shape, versions, tables, by }
     })
+  } catch (error) {
+    // A statement that was cancelled tells of itself alone.
+    throw options.stop?.aborted ? options.stop.reason : error
   } finally {
     await database.close()
   }
@@ -97,8 +102,9 @@ async function dumpInto(tools: PostgresTools, equipment: Equipment, snapshot: st
     effect: 'read',
   })
   const decode = await openDecode(tools, equipment, compression === 'zstd')
-  const sum = await together(dump, decode, () =>
+  const sum = await together(dump, decode, options, ({ signal, heard }) =>
     writeStream(dump.run.stdout, join(dir, name), {
+      ...{ signal, onPiece: heard },
       beside: decode.pipeline.run.stdin,
       ...(seal ? { through: [seal.stream()] } : {}),
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
@@ -142,18 +148,33 @@ async function textFrom({ run }: Pipeline): Promise<string> {
   return text
 }
 
-/** When one of them fails the others are ended; what is thrown is the reason, not the broken pipe that came of it. */
-async function together(dump: Pipeline, decode: Decoding, write: () => Promise<Written>): Promise<Written> {
-  try {
-    const sum = await write()
-    await dump.ended
-    await decode.pipeline.ended
-    return sum
-  } catch (error) {
-    dump.run.kill()
-    decode.pipeline.run.kill()
-    throw error
-  }
+/**
+ * When one of them fails the others are ended; what is thrown is the reason, not the broken pipe that came of it. A dump
+ * that nobody can decode is not waited for.
+ */
+function together(
+  dump: Pipeline,
+  decode: Decoding,
+  attention: Attention,
+  write: (attended: Attended) => Promise<Written>,
+): Promise<Written> {
+  return attended('The dump', attention, async watch => {
+    decode.pipeline.ended.catch(reason => {
+      // One that came to its end tells better what was wrong with it.
+      if (!dump.run.stdout.readableEnded) watch.giveUp(reason)
+    })
+    try {
+      const sum = await write(watch)
+      watch.heard()
+      await unlessAborted(dump.ended, watch.signal)
+      await unlessAborted(decode.pipeline.ended, watch.signal)
+      return sum
+    } catch (error) {
+      dump.run.kill()
+      decode.pipeline.run.kill()
+      throw error
+    }
+  })
 }
 
 function compareCounts(counted: readonly TableCount[], decoded: readonly DecodedTable[]): void {

@@ -142,7 +142,7 @@ async function extract(
 
 async function sendInto(running: Pipeline, source: DumpSource | SqlSource, onProgress?: (bytes: number) => void) {
   if ('sql' in source) await fed(pipeline(await source.sql(), running.run.stdin), running)
-  else await feed(source, running, onProgress)
+  else await feed(source, running, onProgress ? { onProgress } : {})
 }
 
 function mustBeWhole(picked: Picked): Picked {

@@ -112,7 +112,11 @@ export async function restoreMedia(
   toolbox.ledger.record({ kind: 'command', ...wordsFor(source, path, place.where) })
   if (toolbox.dryRun) return { files }
   const run = await place.open({ what: 'tar', script: UNPACKED, args: [path], effect: 'write', fed: true })
-  await feed({ ...source, zstd: false }, { run, ended: tarEnded(run, { place, path }) }, onProgress)
+  await feed(
+    { ...source, zstd: false },
+    { run, ended: tarEnded(run, { place, path }) },
+    onProgress ? { onProgress } : {},
+  )
   return { files }
 }
 

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import type { Transform } from 'node:stream'
 import type { ToolRun } from '../backends/backend.js'
+import { type Attention, attended, unlessAborted } from './attended.js'
 import type { BackupFile, FilePart } from './manifest.js'
 import { type Sealing, writeStream } from './sink.js'
 
 /** How a part of a backup is written. */
-export interface PartOptions {
+export interface PartOptions extends Attention {
   dir: string
   seal?: Sealing
   bytesPerSecond?: number
@@ -34,22 +35,28 @@ export async function writePart(source: PartSource, options: PartOptions): Promi
   const { dir, seal, bytesPerSecond, onProgress } = options
   const name = `${source.name}${seal?.suffix ?? ''}`
   ended.catch(() => undefined)
-  try {
-    const sum = await writeStream(run.stdout, join(dir, name), {
-      through: [watch, ...(seal ? [seal.stream()] : [])],
-      ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
-      onProgress: bytes => onProgress?.(`${Math.round(bytes / 1e6)} MB`),
-    })
-    await ended
-    return { name, part, ...sum, encrypted: seal !== undefined, compression: 'none' }
-  } catch (error) {
-    const cameToItsEnd = run.stdout.readableEnded
-    if (!cameToItsEnd) run.kill()
-    throw cameToItsEnd
-      ? await ended.then(
-          () => error,
-          reason => reason,
-        )
-      : error
-  }
+  const sum = await attended(name, options, async ({ signal, heard }) => {
+    try {
+      const sum = await writeStream(run.stdout, join(dir, name), {
+        ...{ signal, onPiece: heard, through: [watch, ...(seal ? [seal.stream()] : [])] },
+        ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+        onProgress: bytes => onProgress?.(`${Math.round(bytes / 1e6)} MB`),
+      })
+      await unlessAborted(ended, signal)
+      return sum
+    } catch (error) {
+      const cameToItsEnd = run.stdout.readableEnded && !signal.aborted
+      if (!cameToItsEnd) run.kill()
+      throw cameToItsEnd ? await reasonOf(unlessAborted(ended, signal), error) : error
+    }
+  })
+  return { name, part, ...sum, encrypted: seal !== undefined, compression: 'none' }
+}
+
+/** What the script ended with tells more than the stream that broke. */
+function reasonOf(ended: Promise<unknown>, error: unknown): Promise<unknown> {
+  return ended.then(
+    () => error,
+    reason => reason,
+  )
 }

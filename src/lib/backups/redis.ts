@@ -37,7 +37,11 @@ export async function keepRedis(
   const place = await redisPlace(toolbox)
   const redis = await toolbox.redis()
   const path = await dumpPath(redis)
-  await save(redis, { onProgress: options.onProgress })
+  const onProgress = (text: string) => {
+    options.stop?.throwIfAborted()
+    options.onProgress?.(text)
+  }
+  await save(redis, { onProgress })
   const run = await place.open({ what: 'cat', script: 'cat "$1"', args: [path], effect: 'read' })
   const source = { part: 'redis', name: NAME, run, ended: catEnded(run, path, place), watch: rdbWatch() } as const
   const file = await writePart(source, options)

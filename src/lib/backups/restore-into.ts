@@ -10,17 +10,21 @@ import type { Toolbox } from '../toolbox.js'
 import { pouredLine, restoreWords } from './by-hand.js'
 import { dumpTools } from './database.js'
 import type { TableCount } from './manifest.js'
-import { type DumpSource, differingCount, feed } from './verify.js'
+import { type DumpSource, differingCount, type Feeding, feed } from './verify.js'
 
-/** Restores a dump into an empty database of the instance's server. @throws RefusedError at the first error. */
+/**
+ * Restores a dump into an empty database of the instance's server.
+ *
+ * @throws RefusedError at the first error; the reason of `stop`, when the database is left as it is then.
+ */
 export async function restoreInto(
   toolbox: Toolbox,
   source: DumpSource,
   database: string,
-  onProgress?: (bytes: number) => void,
+  feeding: Feeding = {},
 ): Promise<void> {
   const { tools } = await dumpTools(toolbox)
-  await pour(tools, source, { database, stage: restoreStage(['-d', database], undefined), onProgress })
+  await pour(tools, source, { database, stage: restoreStage(['-d', database], undefined), feeding })
 }
 
 /** Returns the line by which an operator would do it. */
@@ -48,7 +52,7 @@ export async function restoreThrough(
   toolbox: Toolbox,
   connector: PostgresConnector,
   source: DumpSource,
-  onProgress?: (bytes: number) => void,
+  feeding: Feeding = {},
 ): Promise<void> {
   if (connector.tools === undefined) throw lacks(toolbox.backend, 'postgres', 'pg_restore')
   const tools = await connector.tools()
@@ -56,19 +60,19 @@ export async function restoreThrough(
   const { extensions, isEmpty } = await stateThere(toolbox, connector)
   const ids = restorableIds(await contentsOf(tools, source), extensions)
   const clean = isEmpty ? [] : ['--clean', '--if-exists']
-  await pour(tools, source, { database, stage: restoreStage([...clean, '-d', database], ids), onProgress })
+  await pour(tools, source, { database, stage: restoreStage([...clean, '-d', database], ids), feeding })
 }
 
 interface Pouring {
   database: string
   stage: Stage
-  onProgress: ((bytes: number) => void) | undefined
+  feeding: Feeding
 }
 
-async function pour(tools: PostgresTools, source: DumpSource, { database, stage, onProgress }: Pouring): Promise<void> {
+async function pour(tools: PostgresTools, source: DumpSource, { database, stage, feeding }: Pouring): Promise<void> {
   const stages = [...(source.zstd ? [{ name: 'zstd', words: ['zstd', '-dc', '-q'] }] : []), stage]
   const pipeline = await openPipeline(tools, stages, { what: 'pg_restore', effect: 'write', fed: true, database })
-  await feed(source, pipeline, onProgress)
+  await feed(source, pipeline, feeding)
 }
 
 /** Returns a dump's table of contents, as pg_restore prints it. */

@@ -24,6 +24,10 @@ export interface SinkOptions {
   through?: readonly Transform[]
   /** The most bytes a second that are taken from the source. */
   bytesPerSecond?: number
+  /** Called with each piece that was passed on. */
+  onPiece?: () => void
+  /** Ends the writing when it is aborted; the file stays as it is then. */
+  signal?: AbortSignal
   /** Told about once a second. */
   onProgress?: (bytes: number) => void
 }
@@ -34,7 +38,8 @@ export async function writeStream(source: Readable, path: string, options: SinkO
   const sum = checksum()
   const file = await open(path, 'wx', 0o600)
   try {
-    await pipeline([source, meter, ...(options.through ?? []), sum.stream, into(file)])
+    const { through = [], signal } = options
+    await pipeline([source, meter, ...through, sum.stream, into(file)], signal === undefined ? {} : { signal })
     await file.sync()
     return sum.written()
   } finally {
@@ -42,13 +47,18 @@ export async function writeStream(source: Readable, path: string, options: SinkO
   }
 }
 
-/** Returns what the file is now, read anew. One buffer serves all of it: a stream leaves much for the collector. */
-export async function readSum(path: string): Promise<Written> {
+/**
+ * Returns what the file is now, read anew. One buffer serves all of it: a stream leaves much for the collector.
+ *
+ * @throws the signal's reason where it is aborted before the end.
+ */
+export async function readSum(path: string, signal?: AbortSignal): Promise<Written> {
   const hash = createHash('sha256')
   const buffer = Buffer.allocUnsafe(256 * 1024)
   const file = await open(path)
   try {
     for (let bytes = 0; ; ) {
+      signal?.throwIfAborted()
       const { bytesRead } = await file.read(buffer)
       if (bytesRead === 0) return { bytes, sha256: hash.digest('hex') }
       hash.update(buffer.subarray(0, bytesRead))
@@ -82,14 +92,15 @@ function checksum() {
 }
 
 /** Passes everything on, to the file and beside it, no quicker than asked. */
-function meterOf({ beside, bytesPerSecond, onProgress }: SinkOptions): Transform {
+function meterOf({ beside, bytesPerSecond, onPiece, onProgress, signal }: SinkOptions): Transform {
   const started = Date.now()
   let bytes = 0
   let told = started
   const passOn = async (chunk: Buffer) => {
     bytes += chunk.length
     if (beside) await written(beside, chunk)
-    if (bytesPerSecond) await notBefore(started + (bytes / bytesPerSecond) * 1000)
+    if (bytesPerSecond) await notBefore(started + (bytes / bytesPerSecond) * 1000, signal)
+    onPiece?.()
     if (onProgress && Date.now() - told >= 1000) {
       told = Date.now()
       onProgress(bytes)
@@ -110,9 +121,9 @@ function meterOf({ beside, bytesPerSecond, onProgress }: SinkOptions): Transform
   })
 }
 
-async function notBefore(time: number): Promise<void> {
+async function notBefore(time: number, signal: AbortSignal | undefined): Promise<void> {
   const wait = time - Date.now()
-  if (wait > 0) await sleep(wait)
+  if (wait > 0) await sleep(wait, undefined, signal ? { signal } : {})
 }
 
 /** A reader that has gone says why by its own end: here it only stops being waited for. */

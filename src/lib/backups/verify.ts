@@ -7,6 +7,7 @@ import type { PostgresTools } from '../backends/backend.js'
 import { messageOf, OperatorError, RefusedError } from '../errors.js'
 import type { DecodedTable } from '../postgres/dump.js'
 import type { Equipment, Pipeline } from '../postgres/pipeline.js'
+import { unlessAborted } from './attended.js'
 import { openDecode } from './database.js'
 import type { Unsealing } from './encryption.js'
 import { type BackupFile, MANIFEST, type TableCount } from './manifest.js'
@@ -25,11 +26,14 @@ export interface DumpSource {
  * Returns what is wrong with the files of a backup, or undefined: each has the size and the SHA-256 of its manifest, and
  * nothing is there besides.
  */
-export async function problemWithFiles({ path, manifest }: StoredBackup): Promise<string | undefined> {
+export async function problemWithFiles(
+  { path, manifest }: Pick<StoredBackup, 'path' | 'manifest'>,
+  stop?: AbortSignal,
+): Promise<string | undefined> {
   const names = await readdir(path)
   for (const file of manifest.files) {
     if (!names.includes(file.name)) return `${file.name} is missing.`
-    const problem = await problemWithFile(path, file)
+    const problem = await problemWithFile(path, file, stop)
     if (problem !== undefined) return problem
   }
   const known = [...manifest.files.map(file => file.name), MANIFEST, 'checks.jsonl']
@@ -37,8 +41,12 @@ export async function problemWithFiles({ path, manifest }: StoredBackup): Promis
   return extra === undefined ? undefined : `${extra} is not in the manifest.`
 }
 
-async function problemWithFile(folder: string, { name, bytes, sha256 }: BackupFile): Promise<string | undefined> {
-  const found = await readSum(join(folder, name))
+async function problemWithFile(
+  folder: string,
+  { name, bytes, sha256 }: BackupFile,
+  stop: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const found = await readSum(join(folder, name), stop)
   if (found.bytes !== bytes) return `${name} has ${found.bytes} bytes, the manifest says ${bytes}.`
   return found.sha256 === sha256 ? undefined : `${name} has another SHA-256 than the manifest says: it was changed.`
 }
@@ -57,11 +65,25 @@ export function dumpOf({ path, manifest }: StoredBackup, unseal?: Unsealing): Du
   }
 }
 
-/** Sends the dump, decrypted, into a pipeline; returns when its programs have ended well. */
-export async function feed({ path, unseal }: DumpSource, into: Pipeline, onProgress?: (bytes: number) => void) {
+export interface Feeding {
+  onProgress?: (bytes: number) => void
+  /** Ends the programs when it is aborted. */
+  stop?: AbortSignal
+}
+
+/**
+ * Sends the dump, decrypted, into a pipeline; returns when its programs have ended well.
+ *
+ * @throws why they did not; the reason of `stop`.
+ */
+export async function feed({ path, unseal }: DumpSource, into: Pipeline, { onProgress, stop }: Feeding = {}) {
   const source: Readable = createReadStream(path, { highWaterMark: 256 * 1024 })
   if (onProgress) tell(source, onProgress)
-  await fed(unseal ? pipeline(source, unseal.stream(), into.run.stdin) : pipeline(source, into.run.stdin), into)
+  const streams = unseal ? [source, unseal.stream(), into.run.stdin] : [source, into.run.stdin]
+  await unlessAborted(fed(pipeline(streams), into), stop).catch(error => {
+    if (stop?.aborted) into.run.kill()
+    throw error
+  })
 }
 
 /** Waits until all was sent into a pipeline and its programs have ended well; when one fails the others are ended. */
@@ -89,9 +111,14 @@ function ignoreBrokenPipe(error: NodeJS.ErrnoException): void {
 }
 
 /** Returns the rows of each table as a full decode sees them. @throws RefusedError when it cannot be decoded. */
-export async function decode(tools: PostgresTools, equipment: Equipment, source: DumpSource): Promise<DecodedTable[]> {
+export async function decode(
+  tools: PostgresTools,
+  equipment: Equipment,
+  source: DumpSource,
+  stop?: AbortSignal,
+): Promise<DecodedTable[]> {
   const decoding = await openDecode(tools, equipment, source.zstd)
-  await feed(source, decoding.pipeline)
+  await feed(source, decoding.pipeline, stop ? { stop } : {})
   return decoding.tables()
 }
 

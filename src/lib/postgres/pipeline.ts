@@ -52,7 +52,8 @@ function believe(stages: readonly Stage[], nonce: string, exitCode: number, stde
     if (at !== undefined) codes.set(Number(at), Number(code))
     if (text !== '' && !stages.some(stage => stage.harmless?.test(text))) complaints.push(text)
   }
-  const failed = stages.findIndex((_, at) => codes.get(at) !== 0)
+  const isBad = (_: Stage, at: number) => codes.get(at) !== 0
+  const failed = complaints.some(isBrokenPipe) ? stages.findLastIndex(isBad) : stages.findIndex(isBad)
   const stage = stages[failed]
   if (stage) throw stageFailed(stage, codes.get(failed), complaints)
   if (exitCode !== 0 || complaints.some(text => /\b(error|fatal|panic)\b/i.test(text))) {
@@ -61,7 +62,13 @@ function believe(stages: readonly Stage[], nonce: string, exitCode: number, stde
 }
 
 /** A broken pipe is the end of a stage whose reader failed: what the others said tells more. */
-function stageFailed(stage: Stage, code: number | undefined, complaints: readonly string[]): OperatorError {
+function isBrokenPipe(complaint: string): boolean {
+  return /broken pipe/i.test(complaint)
+}
+
+function stageFailed(stage: Stage, code: number | undefined, said: readonly string[]): OperatorError {
+  const telling = said.filter(text => !isBrokenPipe(text))
+  const complaints = telling.length > 0 ? telling : said
   const reason = complaints.find(text => /error|fatal|cannot|could not|not found|no space/i.test(text)) ?? complaints[0]
   return new RefusedError({
     code: 'program-failed',

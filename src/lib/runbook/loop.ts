@@ -50,6 +50,8 @@ export interface LoopParts {
   pauseMs?: number
 }
 
+/** On the way back an interruption stops the undo after a step, never inside of one. */
+const NEVER = new AbortController().signal
 /** States of a step that was begun and has not been taken back. */
 const BEGUN: readonly StepState[] = ['started', 'done', 'failed', 'undoing', 'undo-failed']
 /** States that do not tell whether the step's work stands. */
@@ -63,6 +65,7 @@ export class RunLoop {
   /** The step that is under way, where it is shown. */
   #under: { step: Step; drawing: Drawing } | undefined
   #journalFailed = false
+  #stop: AbortSignal = NEVER
 
   constructor(parts: LoopParts) {
     this.#parts = parts
@@ -102,6 +105,7 @@ export class RunLoop {
   async #watched<T>(work: (interruption: Interruption) => Promise<T>): Promise<T> {
     const { toolbox, dir, runId, journal } = this.#parts
     const interruption = watchSignals(toolbox.output, text => this.#under?.drawing.progress(this.#under.step.id, text))
+    this.#stop = interruption.stop
     const log = join(dir, `${runId}.log`)
     toolbox.output.copyTo(line => appendQuietly(log, line))
     try {
@@ -120,7 +124,7 @@ export class RunLoop {
   }
 
   async #take(step: Step, before: StepState | undefined, drawing: Drawing): Promise<void> {
-    const context = this.#contextOf(step, drawing)
+    const context = { ...this.#contextOf(step, drawing), stop: this.#stop }
     if (before === 'skipped') return this.#skip(step, 'not needed', drawing)
     if (before === 'done') return this.#alreadyDone(step, drawing)
     if (before !== undefined && UNSETTLED.includes(before)) {
@@ -304,6 +308,7 @@ export class RunLoop {
       noted: key => journal.noted(key),
       reveal,
       progress: text => drawing?.progress(step.id, text),
+      stop: NEVER,
       lockAgain,
     }
   }

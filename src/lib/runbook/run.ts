@@ -207,6 +207,7 @@ function planContext(toolbox: Toolbox): StepContext {
     noted: key => notes.get(key),
     reveal: () => undefined,
     progress: () => undefined,
+    stop: new AbortController().signal,
     lockAgain: async () => undefined,
   }
 }

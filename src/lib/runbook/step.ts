@@ -16,6 +16,11 @@ export interface StepContext {
   reveal(key: string, value: string): void
   /** Shows what the step is doing right now. */
   progress(text: string): void
+  /**
+   * Aborted when the operator asks the run to stop. A step may heed it that only reads, or whose undo takes back
+   * whatever stands: it ends what it has started and throws the signal's reason. Never aborted on the way back.
+   */
+  readonly stop: AbortSignal
   /** Takes the lock of the run again, in the database that is the instance's now. See {@link InstanceLock.again}. */
   lockAgain(): Promise<void>
 }

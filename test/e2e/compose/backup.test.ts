@@ -123,6 +123,18 @@ describe('db:backup', { timeout: PATIENCE }, () => {
     expect(await story.lastEnded()).toBe('done')
   })
 
+  test('interrupted it ends soon, and leaves nothing', async () => {
+    const run = story.start(['db:backup', '--rate', '2KB'])
+    await run.until('Dump the database')
+    await sleep(1_500)
+    const stopped = Date.now()
+    run.signal('SIGINT')
+    expect(await run.ended, run.said()).toBe(130)
+    expect(Date.now() - stopped).toBeLessThan(30_000)
+    expect(folders()).toEqual([])
+    expect(await story.lastEnded()).toBe('interrupted')
+  })
+
   test('of two that start at once, one goes on', async () => {
     for (let round = 0; round < (FULL ? 50 : 2); round += 1) {
       const ends = await Promise.all([story.tool('db:backup'), story.tool('db:backup')])

@@ -117,9 +117,14 @@ function secretsStep(draft: Draft): Step {
   }
 }
 
-async function how(draft: Draft, { bytesPerSecond }: PartsOptions, { progress }: StepContext): Promise<PartOptions> {
+async function how(
+  draft: Draft,
+  { bytesPerSecond }: PartsOptions,
+  { progress, stop }: StepContext,
+): Promise<PartOptions> {
   return {
     dir: draft.partial,
+    stop,
     onProgress: progress,
     ...(draft.recipient === null ? {} : { seal: await encryptTo(draft.recipient) }),
     ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),

@@ -170,12 +170,12 @@ function databaseStep(draft: Draft, { bytesPerSecond, capture }: BackupOptions):
     id: 'database',
     title: 'Dump the database, and decode the dump on the way',
     effect: 'read',
-    run: async ({ toolbox, dryRun, progress }) => {
+    run: async ({ toolbox, dryRun, progress, stop }) => {
       if (dryRun) return
       const seal = draft.recipient === null ? {} : { seal: await encryptTo(draft.recipient) }
       const rate = bytesPerSecond === undefined ? {} : { bytesPerSecond }
       const known = capture === undefined ? {} : { id: capture }
-      const options = { dir: draft.partial, onProgress: progress, ...seal, ...rate, ...known }
+      const options = { dir: draft.partial, onProgress: progress, stop, ...seal, ...rate, ...known }
       const captures = capture === undefined ? await capturesInstead(toolbox) : toolbox.backend.captures
       draft.database = await (captures ? captureDatabase(toolbox, captures, options) : dumpDatabase(toolbox, options))
       draft.files.push(draft.database.file)
@@ -189,10 +189,10 @@ function proveStep(draft: Draft): Step {
     id: 'read-back',
     title: 'Read the files back and compare their checksums',
     effect: 'read',
-    run: async ({ dryRun }) => {
+    run: async ({ dryRun, stop }) => {
       if (dryRun) return
       for (const { name, bytes, sha256 } of draft.files) {
-        const found = await readSum(join(draft.partial, name))
+        const found = await readSum(join(draft.partial, name), stop)
         if (found.bytes !== bytes || found.sha256 !== sha256) throw notReadBack(name)
       }
     },

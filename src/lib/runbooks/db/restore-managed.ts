@@ -143,8 +143,10 @@ export function contentOf(backup: StoredBackup, { identity }: { identity?: strin
   const { manifest } = backup
   return {
     name: basename(backup.path),
-    into: async ({ toolbox, progress }, connector) =>
-      restoreThrough(toolbox, connector, await source(), bytes => progress(`${Math.round(bytes / 1e6)} MB`)),
+    into: async ({ toolbox, progress }, connector) => {
+      const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
+      await restoreThrough(toolbox, connector, await source(), { onProgress })
+    },
     line: async (_context, database) => restoreThroughLine(await source(), database),
     expected: async ({ toolbox }) => ({
       tables: countedTables(manifest) ?? (await counted(toolbox)),

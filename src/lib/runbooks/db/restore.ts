@@ -174,12 +174,13 @@ function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
     title: `Restore ${basename(backup.path)} into a new database beside the live one`,
     effect: 'write',
     run: async context => {
-      const { toolbox, progress, dryRun } = context
+      const { toolbox, progress, dryRun, stop } = context
       await noteKeptUntil(context, options)
       const fresh = await makeFresh(context, 'restore')
       const source = dumpOf(backup, await unsealing(options))
       toolbox.ledger.command(restoreLine(toolbox, source, fresh))
-      if (!dryRun) await restoreInto(toolbox, source, fresh, bytes => progress(`${Math.round(bytes / 1e6)} MB`))
+      const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
+      if (!dryRun) await restoreInto(toolbox, source, fresh, { onProgress, stop })
     },
     undo: undoFresh,
   }

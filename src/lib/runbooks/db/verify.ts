@@ -104,15 +104,15 @@ function lookStep(
 
 function checksumStep(backup: StoredBackup): Step {
   const step = { id: 'checksums', title: 'Compare sizes and checksums with the manifest', effect: 'read' } as const
-  return lookStep(step, backup, 'checksums', () => problemWithFiles(backup))
+  return lookStep(step, backup, 'checksums', ({ stop }) => problemWithFiles(backup, stop))
 }
 
 function decodeStep(backup: StoredBackup, options: VerifyOptions): Step {
   const step = { id: 'decode', title: 'Decode the dump, and count every row', effect: 'read' } as const
-  return lookStep(step, backup, 'decoded', async ({ toolbox }) => {
+  return lookStep(step, backup, 'decoded', async ({ toolbox, stop }) => {
     const { tools, equipment } = await dumpTools(toolbox)
     try {
-      const found = await decode(tools, equipment, dumpOf(backup, await unsealing(options)))
+      const found = await decode(tools, equipment, dumpOf(backup, await unsealing(options)), stop)
       return differingCount(countedTables(backup.manifest), found)
     } catch (error) {
       return contentProblem(error)
@@ -131,13 +131,13 @@ function drillStep(backup: StoredBackup, options: VerifyOptions): Step {
     },
   } as const
   return lookStep(step, backup, 'drilled', async context => {
-    const { toolbox, runId, progress } = context
+    const { toolbox, runId } = context
     const name = await drillName(toolbox, runId)
     return withMaintenance(toolbox, 'drill', async maintenance => {
       await dropDrills(toolbox, maintenance)
       await createLike(maintenance, name, backup.manifest.postgres.database)
       try {
-        return await drilled(toolbox, backup, await unsealing(options), name, progress)
+        return await drilled(context, backup, await unsealing(options), name)
       } finally {
         await dropDatabase(maintenance, name)
       }
@@ -146,14 +146,14 @@ function drillStep(backup: StoredBackup, options: VerifyOptions): Step {
 }
 
 async function drilled(
-  toolbox: Toolbox,
+  { toolbox, progress, stop }: StepContext,
   backup: StoredBackup,
   unseal: Awaited<ReturnType<typeof unsealing>>,
   name: string,
-  progress: (text: string) => void,
 ): Promise<string | undefined> {
   try {
-    await restoreInto(toolbox, dumpOf(backup, unseal), name, bytes => progress(`${Math.round(bytes / 1e6)} MB`))
+    const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
+    await restoreInto(toolbox, dumpOf(backup, unseal), name, { onProgress, stop })
   } catch (error) {
     return contentProblem(error)
   }

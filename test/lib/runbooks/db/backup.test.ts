@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { dumpDatabase } from '../../../../src/lib/backups/database.js'
 import { BackupStore } from '../../../../src/lib/backups/store.js'
 import { withMaintenance } from '../../../../src/lib/postgres/scratch.js'
 import { runRunbook } from '../../../../src/lib/runbook/run.js'
@@ -11,11 +12,16 @@ import { putBackup } from '../../../support/backups.js'
 import { type TestSandbox, testSandbox } from '../../../support/sandbox.js'
 
 const DAY = 24 * 3_600_000
+/** Bytes a second: the dump takes about a minute. */
+const CRAWL = 20_000
 let sandbox: TestSandbox
 let toolbox: Toolbox
 let folders = 0
 beforeAll(async () => {
   sandbox = await testSandbox()
+  const database = await (await sandbox.toolbox()).database()
+  await database.write('CREATE TABLE ballast AS SELECT md5(n::text) FROM generate_series(1, 60000) n')
+  await database.close()
 })
 afterAll(() => sandbox?.stop())
 afterEach(() => vi.unstubAllEnvs())
@@ -24,6 +30,20 @@ beforeEach(async () => {
   const dir = `${sandbox.dir}/backups-${folders++}`
   toolbox = { ...opened, instance: { ...opened.instance, backups: { dir } } }
 })
+
+/** Puts a program of this name before the machine's own. */
+function stubProgram(name: string, script: string): void {
+  const programs = mkdtempSync(join(sandbox.dir, 'programs-'))
+  writeFileSync(join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  vi.stubEnv('PATH', `${programs}:${process.env.PATH}`)
+}
+
+/** How many sessions dump the database. */
+async function dumps(): Promise<number> {
+  const sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name IN ('pg_dump', 'mstdn-ops backup')"
+  const [row] = await (await toolbox.database()).query<{ n: number }>(sql)
+  return row?.n ?? 0
+}
 
 /** Returns the name of the backup that was made; null where none was due. */
 async function backedUp(options: Partial<BackupOptions> = {}): Promise<string | null> {
@@ -46,12 +66,28 @@ describe('db:backup --if-older-than', { timeout: 60_000 }, () => {
 })
 
 describe('db:backup', { timeout: 60_000 }, () => {
-  test('fails when its dump cannot be decoded, and leaves nothing', async () => {
-    const programs = mkdtempSync(join(sandbox.dir, 'programs-'))
-    writeFileSync(join(programs, 'awk'), '#!/bin/sh\necho "awk: out of order" >&2; exit 2\n', { mode: 0o755 })
-    vi.stubEnv('PATH', `${programs}:${process.env.PATH}`)
-    await expect(backedUp()).rejects.toThrow(/(awk|pg_restore) failed/)
+  test('fails as soon as its dump cannot be decoded, and leaves nothing', async () => {
+    stubProgram('awk', 'echo "awk: out of order" >&2; exit 2')
+    const started = Date.now()
+    await expect(backedUp({ bytesPerSecond: CRAWL })).rejects.toThrow(/(awk|pg_restore) failed/)
+    expect(Date.now() - started).toBeLessThan(30_000)
     expect(readdirSync(toolbox.instance.backups.dir ?? '')).toEqual([])
+  })
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the dump soon, and leaves nothing', async signal => {
+    const run = backedUp({ bytesPerSecond: CRAWL })
+    const failed = expect(run).rejects.toMatchObject({ exitCode: 130, code: 'interrupted' })
+    await expect.poll(dumps, { timeout: 20_000 }).not.toBe(0)
+    process.emit(signal, signal)
+    await failed
+    expect(readdirSync(toolbox.instance.backups.dir ?? '')).toEqual([])
+    await expect.poll(dumps, { timeout: 20_000 }).toBe(0)
+  })
+
+  test('a program that hangs has failed', async () => {
+    stubProgram('zstd', 'case "$*" in *-T2*) exec sleep 300;; *) exec cat;; esac')
+    const dir = mkdtempSync(join(sandbox.dir, 'dump-'))
+    await expect(dumpDatabase(toolbox, { dir, silenceMs: 500 })).rejects.toMatchObject({ code: 'nothing-moves' })
   })
 })
 

@@ -36,6 +36,7 @@ function contextWith(notes: Record<string, string>): StepContext {
     noted: key => notes[key],
     reveal: () => undefined,
     progress: () => undefined,
+    stop: new AbortController().signal,
     lockAgain: async () => undefined,
   }
 }

@@ -1,3 +1,5 @@
+import { truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Manifest } from '../../src/lib/backups/manifest.js'
 import { type BackupStore, noteCheck } from '../../src/lib/backups/store.js'
 
@@ -46,16 +48,25 @@ const DATABASE: Manifest['postgres']['database'] = {
   bytes: 10_000,
 }
 
-/** Puts a finished backup into the store and returns its folder; a failed check is noted where asked for. */
+/** Puts a finished backup, with files of the right sizes, into the store and returns its folder; a failed check is noted where asked for. */
 export async function putBackup(
   store: BackupStore,
   name: string,
   parts: Partial<Manifest> & { failed?: string } = {},
 ): Promise<string> {
   const { failed, ...manifest } = parts
-  const path = await store.finish(await store.begin(name), manifestOf(name, manifest))
+  const whole = manifestOf(name, manifest)
+  const partial = await store.begin(name)
+  for (const file of whole.files) putFile(join(partial, file.name), file.bytes)
+  const path = await store.finish(partial, whole)
   if (failed !== undefined) {
     await noteCheck(path, { at: '2026-03-02T00:00:00.000Z', level: 'checksums', ok: false, why: failed })
   }
   return path
+}
+
+/** A file of that size takes no room. */
+function putFile(path: string, bytes: number): void {
+  writeFileSync(path, '', { mode: 0o600 })
+  truncateSync(path, bytes)
 }

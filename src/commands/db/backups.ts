@@ -6,7 +6,7 @@ import { humanBytes, humanDuration, plural, printableLine } from '../../lib/text
 export default class Backups extends OpsCommand<BackupOverview> {
   static override summary = 'List the backups: how old, how large, how they were proven.'
   static override description =
-    'Works while the instance is down. What was not decoded, or failed when it was looked at again, is not proven.'
+    'Works while the instance is down. What was not decoded, or failed when it was looked at again, is not proven; a file that is missing or has another size is seen here.'
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
 
   protected override async execute(): Promise<BackupOverview> {
@@ -46,7 +46,8 @@ function columnsAt(now: number) {
 }
 
 /** How long ago is told where it was looked at again. */
-function verifiedText({ proven, verified, again }: BackupLine, ago: (at: string) => string): string {
+function verifiedText({ proven, damage, verified, again }: BackupLine, ago: (at: string) => string): string {
+  if (damage !== null) return 'damaged'
   if (!proven) return 'not proven'
   return again ? `${verified.level}, ${ago(verified.at)}` : verified.level
 }
@@ -62,11 +63,12 @@ function secrecy(backups: readonly BackupLine[]): string | undefined {
 function notesOn(backups: readonly BackupLine[]): string[] {
   const mixed = secrecy(backups) === undefined
   const several = new Set(backups.map(({ domain }) => domain)).size > 1
-  return backups.flatMap(({ name, label, recipient, domain, proven, verified }) => [
+  return backups.flatMap(({ name, label, recipient, domain, proven, damage, verified }) => [
     ...(label === null ? [] : [`${name} is labelled ${printableLine(label)}.`]),
     ...(mixed && recipient === null ? [`${name} is not encrypted.`] : []),
     ...(several ? [`${name} is of ${printableLine(domain)}.`] : []),
-    ...(proven ? [] : [unprovenText(name, verified)]),
+    ...(damage === null ? [] : [`${name} is damaged: ${printableLine(damage)}`]),
+    ...(proven || damage !== null ? [] : [unprovenText(name, verified)]),
   ])
 }
 

@@ -19,9 +19,9 @@ export async function failedAttempt(
 }
 
 function ofBackup(backup: StoredBackup): Attempt {
-  const { name, manifest, checks } = backup
+  const { name, manifest, checks, damage } = backup
   const why = checks.findLast(check => !check.ok)?.why
-  const problem = isProven(backup) ? undefined : (why ?? 'Its rows were never decoded.')
+  const problem = isProven(backup) ? undefined : (damage ?? why ?? 'Its rows were never decoded.')
   return { name: `The backup ${name}`, at: new Date(manifest.startedAt), problem }
 }
 

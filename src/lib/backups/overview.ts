@@ -16,6 +16,8 @@ export interface BackupLine {
   proven: boolean
   /** The last look that was taken; making it is one. */
   verified: { level: 'checksums' | 'decoded' | 'drilled'; at: string; ok: boolean; why: string | null }
+  /** What is wrong with its files, seen now without reading them. */
+  damage: string | null
   /** Whether it was looked at again after it was made. */
   again: boolean
   /** When it was last restored for a trial, with success. */
@@ -49,6 +51,7 @@ function lineOf(backup: StoredBackup, now: Date): BackupLine {
     mastodon: manifest.mastodon,
     proven: isProven(backup),
     verified: lastLook(backup),
+    damage: backup.damage ?? null,
     again: checks.length > 0,
     drilledAt: checks.findLast(({ level, ok }) => ok && level === 'drilled')?.at ?? null,
     recipient: manifest.recipient,

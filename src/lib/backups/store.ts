@@ -31,6 +31,8 @@ export interface StoredBackup {
   name: string
   manifest: Manifest
   checks: CheckRecord[]
+  /** What is seen to be wrong with its files without reading them: one is missing, or has another size. */
+  damage?: string
 }
 
 /** A folder that calls itself a backup and is none. */
@@ -49,9 +51,10 @@ export function storeOf({ instance }: Toolbox): BackupStore {
 
 /**
  * Whether the content is known to be good: every row was decoded, when it was made or later, and each look that failed
- * was followed by a good one that went at least as deep.
+ * was followed by a good one that went at least as deep. A manifest alone, without its files, proves nothing.
  */
-export function isProven({ manifest, checks }: Pick<StoredBackup, 'manifest' | 'checks'>): boolean {
+export function isProven({ manifest, checks, damage }: Omit<StoredBackup, 'path' | 'name'>): boolean {
+  if (damage !== undefined) return false
   const decoded = manifest.verified.decoded || checks.some(({ ok, level }) => ok && level !== 'checksums')
   return decoded && checks.every((check, at) => check.ok || checks.slice(at + 1).some(later => outdoes(later, check)))
 }
@@ -96,13 +99,19 @@ export class BackupStore {
     return path
   }
 
-  /** Writes the manifest, brings all to the disk and gives the folder its name: from then on it is listed. */
+  /**
+   * Writes the manifest, brings all to the disk and gives the folder its name: from then on it is listed. When that fails
+   * it has no name.
+   */
   async finish(partial: string, manifest: Manifest): Promise<string> {
     const path = join(this.dir, manifest.name)
     await writeSynced(join(partial, MANIFEST), manifestText(manifest))
     await syncFolder(partial)
     await rename(partial, path)
-    await syncFolder(this.dir)
+    await syncFolder(this.dir).catch(async error => {
+      await rename(path, partial)
+      throw error
+    })
     return path
   }
 
@@ -159,7 +168,19 @@ export async function openBackup(path: string): Promise<StoredBackup> {
     throw notABackup(path, messageOf(error))
   })
   const manifest = readManifest(text, join(path, MANIFEST))
-  return { path, name: basename(resolve(path)), manifest, checks: await readChecks(path) }
+  const damage = await damageOf(path, manifest)
+  const known = { path, name: basename(resolve(path)), manifest, checks: await readChecks(path) }
+  return damage === undefined ? known : { ...known, damage }
+}
+
+/** Returns which of the files is missing or has another size than its manifest says, in words. */
+async function damageOf(path: string, { files }: Manifest): Promise<string | undefined> {
+  for (const { name, bytes } of files) {
+    const found = await stat(join(path, name)).catch(() => undefined)
+    if (found === undefined) return `${name} is missing.`
+    if (found.size !== bytes) return `${name} has ${found.size} bytes, the manifest says ${bytes}.`
+  }
+  return undefined
 }
 
 /** Whether the path is the folder of a finished backup. */

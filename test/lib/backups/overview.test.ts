@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -43,7 +43,20 @@ describe('the overview of the store', () => {
         ...{ name: 'a', age: 25 * 3600, bytes: 1000, mastodon: '4.5.3', proven: true, label: 'l', recipient: 'age1x' },
         verified: { level: 'decoded', at: '2026-03-01T02:01:00.000Z', ok: true, why: null },
         drilledAt: null,
+        damage: null,
       }),
+    ])
+  })
+
+  it('sees without reading that a file is missing or has another size, whatever was looked at before', async () => {
+    const [cut, lost] = [await putBackup(store, 'a'), await putBackup(store, 'b')]
+    await noteCheck(cut, { at: '2026-03-03T00:00:00.000Z', level: 'drilled', ok: true })
+    truncateSync(join(cut, 'database.dump'), 9)
+    rmSync(join(lost, 'database.dump'))
+    const { backups } = await overviewOf(store, new Date())
+    expect(backups.map(({ name, proven, damage }) => ({ name, proven, damage }))).toEqual([
+      { name: 'b', proven: false, damage: 'database.dump is missing.' },
+      { name: 'a', proven: false, damage: 'database.dump has 9 bytes, the manifest says 1000.' },
     ])
   })
 

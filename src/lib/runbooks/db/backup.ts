@@ -8,7 +8,7 @@ import { mediaUnasked } from '../../backups/media.js'
 import { refuseNoRoom } from '../../backups/room.js'
 import { readSum } from '../../backups/sink.js'
 import { type BackupStore, isProven, storeOf } from '../../backups/store.js'
-import { NotUndoneError, RefusedError } from '../../errors.js'
+import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import { dropDrills, mayCreateDatabases, withMaintenance } from '../../postgres/scratch.js'
 import { newRunId } from '../../runbook/journal.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
@@ -220,11 +220,22 @@ function finishStep(draft: Draft, options: BackupOptions): Step {
       if (dryRun) return
       const manifest = await manifestOf(toolbox, draft)
       const path = await store.finish(draft.partial, manifest)
-      await context.note(BACKUP_NOTE, JSON.stringify(resultOf(path, manifest, options)))
+      await context.note(BACKUP_NOTE, JSON.stringify(resultOf(path, manifest, options))).catch(error => {
+        throw notNoted(path, error)
+      })
     },
+    atomic: true,
     repeatable: true,
     irreversible: 'a backup that is proven stays',
   }
+}
+
+function notNoted(path: string, error: unknown): NotUndoneError {
+  return new NotUndoneError({
+    code: 'journal-not-written',
+    message: `The backup ${path} is made and proven, but the journal of this run cannot be written.`,
+    cause: messageOf(error),
+  })
 }
 
 function byHandOf(store: BackupStore, { name }: Draft) {

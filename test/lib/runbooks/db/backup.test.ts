@@ -1,10 +1,10 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { dumpDatabase } from '../../../../src/lib/backups/database.js'
 import { BackupStore } from '../../../../src/lib/backups/store.js'
 import { withMaintenance } from '../../../../src/lib/postgres/scratch.js'
-import { runRunbook } from '../../../../src/lib/runbook/run.js'
+import { type BoundaryObserver, runRunbook } from '../../../../src/lib/runbook/run.js'
 import { type BackupOptions, backup } from '../../../../src/lib/runbooks/db/backup.js'
 import { verify } from '../../../../src/lib/runbooks/db/verify.js'
 import type { Toolbox } from '../../../../src/lib/toolbox.js'
@@ -72,6 +72,16 @@ describe('db:backup', { timeout: 60_000 }, () => {
     await expect(backedUp({ bytesPerSecond: CRAWL })).rejects.toThrow(/(awk|pg_restore) failed/)
     expect(Date.now() - started).toBeLessThan(30_000)
     expect(readdirSync(toolbox.instance.backups.dir ?? '')).toEqual([])
+  })
+
+  test('fails and leaves nothing when its manifest cannot be written', async () => {
+    const store = toolbox.instance.backups.dir ?? ''
+    const observer: BoundaryObserver = (step, boundary) => {
+      const [partial = ''] = step === 'finish' && boundary === 'started' ? readdirSync(store) : []
+      if (partial !== '') mkdirSync(join(store, partial, 'manifest.json'))
+    }
+    await expect(runRunbook(toolbox, backup, { with: [] }, { observer })).rejects.toMatchObject({ exitCode: 4 })
+    expect(readdirSync(store)).toEqual([])
   })
 
   test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the dump soon, and leaves nothing', async signal => {

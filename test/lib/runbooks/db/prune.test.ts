@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -117,14 +117,17 @@ describe('db:prune', () => {
   it('leaves what is broken or not proven, which does not count', async () => {
     await putDays(22, 18, 17)
     await putDay(21, { failed: 'database.dump has another SHA-256' })
+    rmSync(join(await putDay(19), 'database.dump'))
     writeFileSync(join(await putDay(20), 'manifest.json'), '{}')
     await runRunbook(toolbox(), prune, KEEP_TWO)
-    expect(days()).toEqual([18, 20, 21, 22])
+    expect(days()).toEqual([18, 19, 20, 21, 22])
   })
 
   it.each<[string, () => Promise<unknown>, RegExp]>([
     ['is broken', async () => writeFileSync(join(await putDay(22), 'manifest.json'), 'x'), /^It cannot be read/],
     ['did not verify', () => putDay(22, { failed: 'database.dump is missing' }), /^database.dump is missing$/],
+    ['has lost a file', async () => rmSync(join(await putDay(22), 'database.dump')), /^database.dump is missing\.$/],
+    ['was cut', async () => truncateSync(join(await putDay(22), 'database.dump'), 9), /^database.dump has 9 bytes/],
     ['was not decoded', () => putDay(22, { verified: { checksums: true, decoded: false } }), /never decoded/],
     ['is a run that failed', () => putRun(22, 'undone'), /^It ended with: undone\.$/],
     ['is a run that died', () => putRun(22, undefined), /^It died before its end\.$/],

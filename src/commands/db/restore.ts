@@ -2,11 +2,11 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Args, Flags } from '@oclif/core'
 import { type StepBack, stepBackText } from '../../lib/backups/diff.js'
+import { namedBackup } from '../../lib/backups/named.js'
 import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
 import type { RunReport } from '../../lib/runbook/run.js'
 import { backInTime, type RestoreOptions, type RestoreResult, restore } from '../../lib/runbooks/db/restore.js'
 import { restoredText } from '../../lib/runbooks/db/restored.js'
-import { namedBackup } from '../../lib/runbooks/db/verify.js'
 import { durationOf } from '../../lib/sizes.js'
 import { identityFlag } from './verify.js'
 
@@ -27,7 +27,7 @@ database is emptied and filled again.`
   static override args = {
     source: Args.string({
       required: true,
-      description: 'The name of a backup, "latest", or the path of its folder or of a dump.',
+      description: 'The name of a backup, "latest" (the newest proven one), or the path of its folder or of a dump.',
     }),
   }
   static override flags = {

@@ -3,6 +3,7 @@ import { dumpTools } from '../../backups/database.js'
 import { type StepBack, stepBack, stepBackText } from '../../backups/diff.js'
 import { decryptWith } from '../../backups/encryption.js'
 import { countedTables } from '../../backups/manifest.js'
+import { namedBackup } from '../../backups/named.js'
 import { differencesIn, restoreInto, restoreLine } from '../../backups/restore-into.js'
 import { mismatches } from '../../backups/secrets.js'
 import type { StoredBackup } from '../../backups/store.js'
@@ -34,7 +35,6 @@ import { refuseUnfit } from './fit.js'
 import { contentOf, type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
 import { checkMedia, mediaStep } from './restore-media.js'
 import { staleSearch } from './restored.js'
-import { namedBackup } from './verify.js'
 
 export interface TakeItsPlaceOptions extends KeepOptions {
   /** How long Sidekiq may work its queues off. */

@@ -1,9 +1,9 @@
-import { resolve } from 'node:path'
 import { dumpTools } from '../../backups/database.js'
 import { decryptWith } from '../../backups/encryption.js'
 import { countedTables } from '../../backups/manifest.js'
+import { namedBackup } from '../../backups/named.js'
 import { differencesIn, restoreInto } from '../../backups/restore-into.js'
-import { type CheckRecord, isBackup, noteCheck, openBackup, type StoredBackup, storeOf } from '../../backups/store.js'
+import { type CheckRecord, noteCheck, type StoredBackup } from '../../backups/store.js'
 import { contentProblem, decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
 import { RefusedError } from '../../errors.js'
 import { refuseWithoutRoom } from '../../postgres/room.js'
@@ -23,7 +23,7 @@ export interface VerifyOptions {
   backup: string
   /** Restores it into a database of its own and compares it. */
   drill: boolean
-  /** The file with the secret key, for an encrypted backup. */
+  /** The file with the secret key, for an encrypted backup: without it only its files are compared. */
   identity?: string
 }
 
@@ -35,6 +35,8 @@ export interface VerifyResult {
   ok: boolean
   /** Why not, where not. */
   why: string | null
+  /** It is encrypted and no secret key was given: what is in its files was not looked at. */
+  sealed: boolean
   tables: number
   rows: number
 }
@@ -45,36 +47,31 @@ export const verify: Runbook<VerifyOptions, VerifyResult> = {
   disposable: true,
   check: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.backup)
+    if (isSealed(backup, options) && !options.drill) return
     dumpOf(backup, await unsealing(options))
     await dumpTools(toolbox)
     if (options.drill) await refuseDrill(toolbox, backup)
   },
   steps: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.backup)
+    if (isSealed(backup, options)) return [checksumStep(backup)]
     const levels = [checksumStep(backup), decodeStep(backup, options)]
     return options.drill ? [...levels, drillStep(backup, options)] : levels
   },
   result: async (toolbox, options, noted) => {
-    const { name, path, manifest } = await namedBackup(toolbox, options.backup)
+    const backup = await namedBackup(toolbox, options.backup)
+    const { name, path, manifest } = backup
     const why = noted('why') ?? null
     const rows = manifest.counts.tables.reduce((sum, table) => sum + table.rows, 0)
     const level = (noted('level') ?? 'checksums') as CheckRecord['level']
-    return { name, path, level, ok: why === null, why, tables: manifest.counts.tables.length, rows }
+    const sealed = isSealed(backup, options)
+    return { name, path, level, ok: why === null, why, sealed, tables: manifest.counts.tables.length, rows }
   },
 }
 
-/** Returns the backup that is meant. @throws RefusedError when there is none. */
-export async function namedBackup(toolbox: Toolbox, name: string): Promise<StoredBackup> {
-  if (await isBackup(name)) return openBackup(resolve(name))
-  const { backups } = await storeOf(toolbox).list()
-  const found = name === 'latest' ? backups[0] : backups.find(backup => backup.name === name)
-  if (found) return found
-  throw new RefusedError({
-    code: 'no-such-backup',
-    message: name === 'latest' ? 'There is no backup yet.' : `There is no backup ${name}.`,
-    cause: `It is neither a backup's folder nor one in ${storeOf(toolbox).dir}.`,
-    next: backups.length === 0 ? 'mstdn-ops db:backup makes one.' : 'mstdn-ops db:backups lists them.',
-  })
+/** Whether nothing but the files as they lie there can be looked at. */
+function isSealed({ manifest }: StoredBackup, { identity }: VerifyOptions): boolean {
+  return identity === undefined && manifest.files.some(({ part, encrypted }) => part === 'database' && encrypted)
 }
 
 async function unsealing({ identity }: VerifyOptions) {

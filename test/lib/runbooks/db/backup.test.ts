@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { dumpDatabase } from '../../../../src/lib/backups/database.js'
-import { BackupStore } from '../../../../src/lib/backups/store.js'
+import { BackupStore, openBackup } from '../../../../src/lib/backups/store.js'
 import { withMaintenance } from '../../../../src/lib/postgres/scratch.js'
 import { type BoundaryObserver, runRunbook } from '../../../../src/lib/runbook/run.js'
 import { type BackupOptions, backup } from '../../../../src/lib/runbooks/db/backup.js'
@@ -111,5 +112,27 @@ describe('a drill', { timeout: 60_000 }, () => {
       db.query("SELECT datname AS name FROM pg_database WHERE datname LIKE 'mstdn_ops%'"),
     )
     expect(left).toEqual([{ name: 'mstdn_ops_drill_0123abcd_another' }])
+  })
+})
+
+describe('an encrypted backup', { timeout: 60_000 }, () => {
+  test('has its files compared without the secret key, which says no more than that', async () => {
+    const recipient = await identityToRecipient(await generateX25519Identity())
+    const { backups } = toolbox.instance
+    toolbox = { ...toolbox, instance: { ...toolbox.instance, backups: { ...backups, recipient } } }
+    const path = join(backups.dir ?? '', (await backedUp()) ?? '')
+    const look = async () => (await runRunbook(toolbox, verify, { backup: path, drill: false })).result
+    expect(await look()).toMatchObject({ ok: true, sealed: true, level: 'checksums' })
+    const [dump = ''] = readdirSync(path).filter(name => name.endsWith('.age'))
+    const bytes = readFileSync(join(path, dump))
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1)
+    writeFileSync(join(path, dump), bytes)
+    expect(await look()).toMatchObject({ ok: false, sealed: true, level: 'checksums' })
+    expect((await openBackup(path)).checks.map(({ level, ok }) => [level, ok])).toEqual([
+      ['checksums', true],
+      ['checksums', false],
+    ])
+    const drill = runRunbook(toolbox, verify, { backup: path, drill: true })
+    await expect(drill).rejects.toMatchObject({ code: 'identity-missing', exitCode: 3 })
   })
 })

@@ -61,6 +61,26 @@ export async function weighMedia(folder: MediaFolder): Promise<number> {
   return Number(blocks) * 1024
 }
 
+/** Whether files of this server are known; all versions have the columns (1.5 to 4.7, db/schema.rb). */
+const HAS_FILES = `SELECT EXISTS (SELECT FROM accounts WHERE domain IS NULL AND avatar_file_name IS NOT NULL)
+  OR EXISTS (SELECT FROM media_attachments WHERE remote_url = '' AND file_file_name IS NOT NULL) AS known`
+
+/**
+ * Refuses an empty folder where the database knows files in it: a disk that is not mounted looks like that.
+ *
+ * @throws RefusedError that names the folder.
+ */
+export async function refuseLost(toolbox: Toolbox, { place, path }: MediaFolder): Promise<void> {
+  const [row] = await (await toolbox.database()).query<{ known: boolean }>(HAS_FILES)
+  if (!row?.known) return
+  throw new RefusedError({
+    code: 'media-not-there',
+    message: `No file of this server is in the folder of the media, ${path} of ${place.where}.`,
+    cause: 'The database knows of such files: their disk or volume may not be mounted.',
+    next: 'Mount it (docker compose config shows the volumes), or leave media out of --with.',
+  })
+}
+
 /** Starts tar, which writes the media to its standard output; see {@link tarEnded}. */
 export function packMedia(folder: MediaFolder): Promise<ToolRun> {
   return started(folder, 'tar', PACKED)

@@ -10,7 +10,7 @@ import type { Toolbox } from '../toolbox.js'
 import { bucketVersions } from './bucket-versions.js'
 import type { Unsealing } from './encryption.js'
 import type { BackupFile, Manifest } from './manifest.js'
-import { type MediaFolder, mediaFolder, packMedia, tarEnded } from './media-folder.js'
+import { type MediaFolder, mediaFolder, packMedia, refuseLost, tarEnded } from './media-folder.js'
 import { type PartOptions, writePart } from './part-file.js'
 import type { StoredBackup } from './store.js'
 import { entryProblem, type TarEntry, tarWatch } from './tar.js'
@@ -29,7 +29,8 @@ export async function mediaUnasked(toolbox: Toolbox): Promise<Manifest['media']>
 /**
  * Writes the media that are files into the backup, as an archive; every entry is looked at on the way.
  *
- * @throws RefusedError when tar failed, the archive is not whole, or an entry could not be put back.
+ * @throws RefusedError when tar failed, the archive is not whole, an entry could not be put back, or there is no file at
+ * all where the database knows some.
  */
 export async function keepMedia(
   toolbox: Toolbox,
@@ -40,6 +41,7 @@ export async function keepMedia(
   const counted = counter()
   const source = { part: 'media', name: NAME, run, ended: tarEnded(run, folder), watch: counted.stream } as const
   const file = await writePart(source, options)
+  if (counted.files() === 0) await refuseLost(toolbox, folder)
   return { file, media: { kept: 'local', files: counted.files(), note: noteOn(folder) } }
 }
 

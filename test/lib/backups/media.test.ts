@@ -9,6 +9,7 @@ import { decryptWith, encryptTo } from '../../../src/lib/backups/encryption.js'
 import { keepMedia, mediaOf, mediaUnasked, readMedia, restoreMedia } from '../../../src/lib/backups/media.js'
 import { mediaFolder, tarEnded, weighMedia } from '../../../src/lib/backups/media-folder.js'
 import type { StoredBackup } from '../../../src/lib/backups/store.js'
+import { checkParts } from '../../../src/lib/runbooks/db/backup-parts.js'
 import type { Toolbox } from '../../../src/lib/toolbox.js'
 import { manifestOf } from '../../support/backups.js'
 import { localPlace } from '../../support/local-place.js'
@@ -31,8 +32,17 @@ function put(...names: string[]): void {
   }
 }
 
-function toolboxAt(path: string, made: { version?: string; disk?: DiskSpace[]; dryRun?: boolean } = {}): Toolbox {
-  const toolbox = toolboxOf({ version: made.version ?? '4.5.3', disks: made.disk ?? [] })
+interface MadeMedia {
+  version?: string
+  disk?: DiskSpace[]
+  dryRun?: boolean
+  /** Whether the database knows of files. */
+  known?: boolean
+}
+
+function toolboxAt(path: string, made: MadeMedia = {}): Toolbox {
+  const database = { query: async () => [{ known: made.known ?? false }] as never }
+  const toolbox = toolboxOf({ version: made.version ?? '4.5.3', disks: made.disk ?? [], database })
   const storage = { ...toolbox.backend.storage, media: async () => ({ place: localPlace(), path }) }
   return { ...toolbox, dryRun: made.dryRun ?? false, backend: { ...toolbox.backend, storage } as never }
 }
@@ -72,6 +82,16 @@ describe('what is kept', () => {
   test('an empty folder makes an archive of nothing', async () => {
     const { file, media } = await keepMedia(toolboxAt(root), { dir })
     expect({ media, bytes: file.bytes, names: names() }).toMatchObject({ media: { files: 0 }, bytes: 1024, names: [] })
+  })
+
+  test('an empty folder is refused where the database knows of files: their disk is not mounted', async () => {
+    const toolbox = toolboxAt(root, { known: true })
+    const refused = { code: 'media-not-there', message: expect.stringContaining(root) }
+    expect(await failure(checkParts(toolbox, { with: ['media'] }))).toMatchObject(refused)
+    mkdirSync(join(root, 'accounts'))
+    expect(await failure(keepMedia(toolbox, { dir }))).toMatchObject(refused)
+    put('accounts/a.png')
+    expect(await checkParts(toolbox, { with: ['media'] })).toBeGreaterThan(0)
   })
 
   test('a folder on another disk, behind a link, is followed', async () => {

@@ -2,7 +2,7 @@ import { encryptTo } from '../../backups/encryption.js'
 import type { FilePart, Manifest } from '../../backups/manifest.js'
 import type { Draft } from '../../backups/manifest-of.js'
 import { keepMedia, mediaUnasked } from '../../backups/media.js'
-import { mediaFolder, weighMedia } from '../../backups/media-folder.js'
+import { mediaFolder, refuseLost, weighMedia } from '../../backups/media-folder.js'
 import type { PartOptions } from '../../backups/part-file.js'
 import { dumpPath, keepRedis, redisPlace } from '../../backups/redis.js'
 import { keepSecrets, storedVariables } from '../../backups/secrets-file.js'
@@ -30,7 +30,14 @@ export async function checkParts(toolbox: Toolbox, { with: parts }: PartsOptions
     await dumpPath(await toolbox.redis())
   }
   const isLocal = mediaBucket(await toolbox.app.config()) === undefined
-  return parts.includes('media') && isLocal ? weighMedia(await mediaFolder(toolbox)) : 0
+  return parts.includes('media') && isLocal ? mediaWeight(toolbox) : 0
+}
+
+async function mediaWeight(toolbox: Toolbox): Promise<number> {
+  const folder = await mediaFolder(toolbox)
+  const bytes = await weighMedia(folder)
+  if (bytes === 0) await refuseLost(toolbox, folder)
+  return bytes
 }
 
 /** Returns the steps that keep what was asked for beside the database. */

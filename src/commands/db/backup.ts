@@ -5,6 +5,7 @@ import { ChangeCommand } from '../../lib/base-command.js'
 import { type BackupOptions, type BackupResult, backup } from '../../lib/runbooks/db/backup.js'
 import { bytesOf, durationOf } from '../../lib/sizes.js'
 import { humanBytes, plural } from '../../lib/text.js'
+import { Unwritten } from '../../lib/unwritten.js'
 
 export default class Backup extends ChangeCommand<BackupResult> {
   static override aliases = ['backup']
@@ -29,7 +30,8 @@ decoded. Media, Redis and the secrets come with it when asked for.`
     }),
     'after-command': Flags.string({
       helpValue: 'LINE',
-      summary: 'Run by sh once the backup is proven; MSTDN_BACKUP is its folder.',
+      summary:
+        'Run by sh once the backup is proven; MSTDN_BACKUP is its folder. When it fails, the backup stands and the exit code is 5.',
     }),
     rate: Flags.string({ helpValue: 'SIZE', summary: 'Write at most so much a second, like 20MB.' }),
   }
@@ -38,7 +40,7 @@ decoded. Media, Redis and the secrets come with it when asked for.`
     const { flags } = await this.parse(Backup)
     const options: BackupOptions = { with: partsOf(flags.with) }
     if (flags.label !== undefined) options.label = labelOf('--label', flags.label)
-    if (flags['after-command'] !== undefined) options.afterCommand = flags['after-command']
+    if (flags['after-command'] !== undefined) options.afterCommand = new Unwritten(flags['after-command'])
     if (flags['if-older-than'] !== undefined)
       options.ifOlderThan = durationOf('--if-older-than', flags['if-older-than'])
     if (flags.rate !== undefined) options.bytesPerSecond = bytesOf('--rate', flags.rate)

@@ -1,10 +1,24 @@
+import { join } from 'node:path'
+import { settingStatements } from '../postgres/scratch.js'
 import { shellLine } from '../text.js'
 import type { BackupFile, DatabaseTraits, FilePart } from './manifest.js'
+
+/** Returns the line that makes such a dump by hand; of one that is not made yet only the beginning is known. */
+export function dumpLine(folder: string, file: BackupFile | undefined, recipient: string | null): string {
+  const isZstd = file?.compression === 'zstd'
+  const pipes = [
+    ['pg_dump', '-Fc', ...(isZstd ? ['-Z0'] : [])],
+    ...(isZstd ? [['zstd', '-c']] : []),
+    ...(recipient === null ? [] : [['age', '-r', recipient]]),
+  ]
+  const name = file?.name ?? `database.dump${recipient === null ? '' : '.age'}`
+  return `${pipes.map(shellLine).join(' | ')} > ${shellLine([join(folder, name)])}`
+}
 
 /** Returns the lines that restore the database with plain tools, from inside of the backup's folder. */
 export function byHandLines(file: BackupFile, traits: DatabaseTraits, version: number): string[] {
   const { owner, encoding, collate, ctype } = traits
-  const create = ['createdb', '-T', 'template0', '-O', owner, '-E', encoding, `--lc-collate=${collate}`]
+  const create = ['createdb', '-T', 'template0', '-O', owner, '-E', encoding, ...providerWords(traits)]
   const restore = ['pg_restore', '--no-owner', `--role=${owner}`, '-d', 'NEW_DATABASE']
   const opened = [
     ...(file.encrypted ? [shellLine(['age', '-d', '-i', 'IDENTITY', file.name])] : []),
@@ -13,7 +27,8 @@ export function byHandLines(file: BackupFile, traits: DatabaseTraits, version: n
   const last = shellLine(opened.length > 0 ? restore : [...restore, file.name])
   return [
     `# PostgreSQL ${Math.floor(version / 10_000)} or newer, with the role ${owner}`,
-    shellLine([...create, `--lc-ctype=${ctype}`, 'NEW_DATABASE']),
+    shellLine([...create, `--lc-collate=${collate}`, `--lc-ctype=${ctype}`, 'NEW_DATABASE']),
+    ...settingStatements('NEW_DATABASE', traits).map(sql => shellLine(['psql', '-d', 'NEW_DATABASE', '-c', sql])),
     [...opened, last].join(' | '),
     shellLine(['vacuumdb', '--analyze-only', '-d', 'NEW_DATABASE']),
   ]
@@ -43,6 +58,12 @@ const UNPACKED: Readonly<Record<PackedDump['packing'], readonly string[][]>> = {
 /** Returns the words by which pg_restore fills an empty database. */
 export function restoreWords(database: string): string[] {
   return ['pg_restore', '--no-owner', '--no-acl', '--exit-on-error', '-d', database]
+}
+
+/** createdb has these from 15 on, the builtin provider's from 17 on: a database has such a provider from then on only. */
+function providerWords({ provider, icuLocale }: DatabaseTraits): string[] {
+  if (provider === 'libc' || icuLocale === null) return []
+  return [`--locale-provider=${provider}`, `--${provider}-locale=${icuLocale}`]
 }
 
 /** Returns the lines that put the files beside the database back with plain tools. */

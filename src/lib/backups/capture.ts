@@ -5,8 +5,9 @@ import type { PostgresTools } from '../backends/backend.js'
 import type { Captures, TransferWatch } from '../backends/managed-database.js'
 import { OperatorError, RefusedError } from '../errors.js'
 import { lacks } from '../open-toolbox.js'
+import type { DecodedTable } from '../postgres/dump.js'
 import { type Equipment, equipmentOf, versionIn } from '../postgres/pipeline.js'
-import { description } from '../postgres/snapshot.js'
+import { type Description, description } from '../postgres/snapshot.js'
 import type { Toolbox } from '../toolbox.js'
 import { type Attended, attended, unlessAborted } from './attended.js'
 import {
@@ -64,10 +65,23 @@ export async function captureDatabase(
   const id = options.id ?? (await captured(captures, options))
   const database = await toolbox.database()
   const seen = await database.snapshot(() => description(database))
-  const { file, tables, dumpedBy } = await downloadInto(toolbox, captures, id, options)
+  const { file, found, dumpedBy } = await downloadInto(toolbox, captures, id, options)
   const serverVersion = await database.serverVersionNum()
-  const by = tables === undefined ? 'nothing' : 'decode'
-  return { file, ...seen, serverVersion, dumpedBy: dumpedBy ?? serverVersion, tables: tables ?? [], by }
+  const by = found === undefined ? 'nothing' : 'decode'
+  const { tables, ...schema } = { tables: [], ...(found && schemaThen(toolbox, seen, found)) }
+  return { file, ...seen, ...schema, serverVersion, dumpedBy: dumpedBy ?? serverVersion, tables, by }
+}
+
+interface Found {
+  tables: DecodedTable[]
+  versions: string[]
+}
+
+/** The platform's backup may be older than a migration: its own versions count, and of its objects nothing is known. */
+function schemaThen({ output }: Toolbox, now: Pick<Description, 'versions'>, { tables, versions }: Found) {
+  if (versions.join() === [...now.versions].sort().join()) return { tables, versions }
+  output.warn('The schema is another than when the platform made the backup: its objects cannot be compared later.')
+  return { tables, versions, shape: {} }
 }
 
 /** Nobody will fetch one that the run does not wait for: it is cancelled. */
@@ -108,9 +122,13 @@ function downloadInto(toolbox: Toolbox, captures: Captures, id: string, options:
       throw await reasonOf(downloaded, error)
     })
     await downloaded
-    const found = decode && (await unlessAborted(decode.tables(), watch.signal))
-    return { file: fileOf(name, sum, 'inside', seal), tables: found, dumpedBy }
+    const found = decode && (await unlessAborted(foundBy(decode), watch.signal))
+    return { file: fileOf(name, sum, 'inside', seal), found, dumpedBy }
   })
+}
+
+async function foundBy(decode: Decoding): Promise<Found> {
+  return { tables: await decode.tables(), versions: await decode.versions() }
 }
 
 async function written(

@@ -7,6 +7,7 @@ import {
   compressionOf,
   type DecodedTable,
   decodedTables,
+  decodedVersions,
   decodeStages,
   dumpName,
   dumpStages,
@@ -64,6 +65,7 @@ export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Prom
   try {
     refusePooler(database)
     return await withSnapshot(database, async snapshot => {
+      await tellLargeObjects(toolbox, database)
       const counting = snapshot.counts()
       counting.catch(() => undefined)
       const { file, decoded } = await dumpInto(tools, equipment, snapshot.id, options).catch(error => {
@@ -84,6 +86,13 @@ export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Prom
   } finally {
     await database.close()
   }
+}
+
+/** pg_dump takes them along, and nothing of theirs is counted or compared. */
+async function tellLargeObjects({ output }: Toolbox, database: Database): Promise<void> {
+  const [row] = await database.query<{ some: boolean }>('SELECT EXISTS (SELECT FROM pg_largeobject_metadata) AS some')
+  if (row?.some)
+    output.warn('The database holds large objects, which no Mastodon makes: they are dumped, and not counted.')
 }
 
 /** A session of its own: the toolbox's is free for other questions meanwhile. */
@@ -123,6 +132,8 @@ export interface Decoding {
   pipeline: Pipeline
   /** @throws RefusedError when it cannot be read to its end. */
   tables(): Promise<DecodedTable[]>
+  /** The migrations that the dumped database has had; asked for after the tables. */
+  versions(): Promise<string[]>
 }
 
 /** Starts the programs that decode a dump from their standard input. */
@@ -139,6 +150,7 @@ export async function openDecode(tools: PostgresTools, equipment: Equipment, zst
       if (tables === undefined) throw notWhole()
       return tables
     },
+    versions: async () => decodedVersions(await printed),
   }
 }
 

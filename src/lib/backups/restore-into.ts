@@ -108,6 +108,7 @@ export async function holdsNothing(database: Database): Promise<boolean> {
 export interface Expected {
   /** Undefined where nobody has counted them. */
   tables: readonly TableCount[] | undefined
+  /** Empty or absent where nobody knows it. */
   shape?: Shape
 }
 
@@ -121,7 +122,8 @@ export async function differencesIn(toolbox: Toolbox, name: string, expected: Ex
 export function differencesOf(database: Database, expected: Expected): Promise<string[]> {
   return database.snapshot(async () => {
     const count = differingCount(expected.tables, await countRows(database))
-    const shape = expected.shape ? shapeDifferences(expected.shape, await shapeOf(database)) : []
+    const { shape: known = {} } = expected
+    const shape = Object.keys(known).length > 0 ? shapeDifferences(known, await shapeOf(database)) : []
     return [...(count === undefined ? [] : [count]), ...shape]
   })
 }

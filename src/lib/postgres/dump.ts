@@ -50,10 +50,10 @@ export function niced(stage: Stage, { programs }: Equipment): Stage {
   return programs.has('nice') ? { ...stage, words: ['nice', '-n', '10', ...stage.words] } : stage
 }
 
-/** A row of COPY's text format is one line: line feeds inside of values are written as \n. */
+/** A row of COPY's text format is one line: line feeds inside of values are written as \n. Rails' versions are told. */
 const COUNT_ROWS = `copying && $0 == "\\\\." { print rows "\\t" copying; copying = ""; next }
-copying { rows++; next }
-/^COPY .* FROM stdin;$/ { copying = substr($0, 6, length($0) - 17); rows = 0 }
+copying { rows++; if (versions) print "version\\t" $0; next }
+/^COPY .* FROM stdin;$/ { copying = substr($0, 6, length($0) - 17); rows = 0; versions = (copying ~ /^[^ ]*[.]schema_migrations [(]version[)]$/) }
 END { print (copying ? "cut" : "whole") }`
 
 export interface DecodedTable {
@@ -66,11 +66,20 @@ export interface DecodedTable {
 export function decodedTables(printed: string): DecodedTable[] | undefined {
   const lines = printed.trimEnd().split('\n')
   if (lines.pop() !== 'whole') return undefined
-  return lines.filter(Boolean).map(line => {
+  return lines.filter(isCount).map(line => {
     const [rows = '', copied = ''] = line.split('\t')
     const [schema = '', table = ''] = identifiersIn(copied)
     return { schema, table, rows: Number(rows) }
   })
+}
+
+function isCount(line: string): boolean {
+  return /^\d+\t/.test(line)
+}
+
+/** Returns the migrations that the dumped database has had, ascending, from what {@link decodeStages} printed. */
+export function decodedVersions(printed: string): string[] {
+  return (printed.match(/(?<=^version\t).+$/gm) ?? []).sort()
 }
 
 /** Reads `schema.table (columns)` with the names quoted where they must be. */

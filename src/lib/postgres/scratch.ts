@@ -87,12 +87,16 @@ export async function createLike(
 ): Promise<void> {
   const clauses = [...createClauses(traits, await maintenance.serverVersionNum()), ...more]
   await maintenance.write(`CREATE DATABASE ${quoteIdent(name)} ${clauses.join(' ')}`)
-  for (const [setting, value] of Object.entries(traits.settings)) {
-    await maintenance.write(
-      `ALTER DATABASE ${quoteIdent(name)} SET ${quoteIdent(setting)} TO ${settingText(setting, value)}`,
-    )
-  }
+  for (const statement of settingStatements(name, traits)) await maintenance.write(statement)
   if (traits.grants.length > 0) await grant(maintenance, name, traits)
+}
+
+/** Returns the statements that give a database the settings of another. */
+export function settingStatements(name: string, { settings }: Pick<DatabaseTraits, 'settings'>): string[] {
+  return Object.entries(settings).map(
+    ([setting, value]) =>
+      `ALTER DATABASE ${quoteIdent(name)} SET ${quoteIdent(setting)} TO ${settingText(setting, value)}`,
+  )
 }
 
 function createClauses(traits: DatabaseTraits, version: number): string[] {

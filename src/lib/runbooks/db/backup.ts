@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { dumpLine } from '../../backups/by-hand.js'
 import { captureDatabase, capturesInstead } from '../../backups/capture.js'
 import { dumpDatabase } from '../../backups/database.js'
 import { encryptTo } from '../../backups/encryption.js'
@@ -12,7 +13,9 @@ import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import { dropDrills, mayCreateDatabases, withMaintenance } from '../../postgres/scratch.js'
 import { newRunId } from '../../runbook/journal.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
+import { shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import type { Unwritten } from '../../unwritten.js'
 import { checkParts, leftOut, partSteps } from './backup-parts.js'
 
 export interface BackupOptions {
@@ -21,7 +24,7 @@ export interface BackupOptions {
   /** Milliseconds: nothing is done when the newest proven backup is younger. */
   ifOlderThan?: number
   /** A line for `sh`, run when the backup is proven, with its folder in MSTDN_BACKUP. */
-  afterCommand?: string
+  afterCommand?: Unwritten
   bytesPerSecond?: number
   /** A backup that the platform has made already: it is downloaded, and no other dump made. */
   capture?: string
@@ -216,7 +219,7 @@ function finishStep(draft: Draft, options: BackupOptions): Step {
     run: async context => {
       const { toolbox, dryRun } = context
       const store = storeOf(toolbox)
-      toolbox.ledger.record(byHandOf(store, draft))
+      toolbox.ledger.record(dumpEntry(join(store.dir, draft.name), draft))
       if (dryRun) return
       const manifest = await manifestOf(toolbox, draft)
       const path = await store.finish(draft.partial, manifest)
@@ -238,8 +241,8 @@ function notNoted(path: string, error: unknown): NotUndoneError {
   })
 }
 
-function byHandOf(store: BackupStore, { name }: Draft) {
-  const line = `pg_dump -Fc > ${join(store.dir, name, 'database.dump')}`
+function dumpEntry(folder: string, { database, recipient }: Draft) {
+  const line = dumpLine(folder, database?.file, recipient)
   return { kind: 'command', exact: line, byHand: line } as const
 }
 
@@ -257,15 +260,20 @@ function resultOf(path: string, manifest: Manifest, options: BackupOptions): Bac
   }
 }
 
-function afterStep(draft: Draft, line: string): Step {
+/** The line may hold a secret, like the password of a remote place: it goes by the environment, which no list shows. */
+const GIVEN_LINE = 'line=$MSTDN_AFTER; unset MSTDN_AFTER; eval "$line"'
+
+function afterStep(draft: Draft, line: Unwritten): Step {
   return {
     id: 'after-command',
-    title: `Run ${line}`,
+    title: 'Run the command of --after-command',
     effect: 'write',
     repeatable: true,
     run: async ({ toolbox }) => {
-      const env = { MSTDN_BACKUP: join(storeOf(toolbox).dir, draft.name) }
-      const outcome = await toolbox.runner.run({ file: 'sh', args: ['-c', line], env, effect: 'write' })
+      const env = { MSTDN_BACKUP: join(storeOf(toolbox).dir, draft.name), MSTDN_AFTER: line.text }
+      const byHand = `${shellLine([`MSTDN_BACKUP=${env.MSTDN_BACKUP}`])} LINE   # the one of --after-command`
+      const invocation = { file: 'sh', args: ['-c', GIVEN_LINE], env, byHand, effect: 'write' } as const
+      const outcome = await toolbox.runner.run(invocation)
       if (outcome.exitCode === 0) return
       throw new NotUndoneError({
         code: 'after-command-failed',

@@ -1,15 +1,24 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable, type Writable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Captures } from '../../../../src/lib/backends/managed-database.js'
+import { captureDatabase } from '../../../../src/lib/backups/capture.js'
 import { dumpDatabase } from '../../../../src/lib/backups/database.js'
+import { refuseLost } from '../../../../src/lib/backups/media-folder.js'
 import { BackupStore, openBackup } from '../../../../src/lib/backups/store.js'
+import { runsDir } from '../../../../src/lib/paths.js'
 import { withMaintenance } from '../../../../src/lib/postgres/scratch.js'
 import { type BoundaryObserver, runRunbook } from '../../../../src/lib/runbook/run.js'
 import { type BackupOptions, backup } from '../../../../src/lib/runbooks/db/backup.js'
 import { verify } from '../../../../src/lib/runbooks/db/verify.js'
 import type { Toolbox } from '../../../../src/lib/toolbox.js'
+import { Unwritten } from '../../../../src/lib/unwritten.js'
 import { putBackup } from '../../../support/backups.js'
+import { localPlace } from '../../../support/local-place.js'
 import { type TestSandbox, testSandbox } from '../../../support/sandbox.js'
 
 const DAY = 24 * 3_600_000
@@ -95,6 +104,32 @@ describe('db:backup', { timeout: 60_000 }, () => {
     await expect.poll(dumps, { timeout: 20_000 }).toBe(0)
   })
 
+  test('a command after it that fails is told; what it says stands nowhere', async () => {
+    const seen = join(sandbox.dir, 'seen')
+    const line = `printf '%s %s' "$MSTDN_BACKUP" "$MSTDN_AFTER" > ${seen}; : not-for-the-journal; exit 3`
+    const failed = { exitCode: 5, code: 'after-command-failed', message: expect.stringContaining('code 3') }
+    await expect(backedUp({ afterCommand: new Unwritten(line) })).rejects.toMatchObject(failed)
+    const [name = ''] = readdirSync(toolbox.instance.backups.dir ?? '')
+    expect(readFileSync(seen, 'utf8')).toBe(`${join(toolbox.instance.backups.dir ?? '', name)} `)
+    const runs = runsDir(toolbox.instance.name)
+    const written = readdirSync(runs).map(file => readFileSync(join(runs, file), 'utf8'))
+    const changes = toolbox.ledger.entries.map(({ exact, byHand }) => `${exact} ${byHand}`)
+    expect([...written, ...changes].filter(text => text.includes('not-for-the-journal'))).toEqual([])
+    expect(changes.join(), 'the line that does the same').toContain(`${name}/database.dump`)
+  })
+
+  test('large objects, which nothing counts, are told', async () => {
+    const said: string[] = []
+    toolbox.output.copyTo(line => said.push(line))
+    const dump = () => dumpDatabase(toolbox, { dir: mkdtempSync(join(sandbox.dir, 'dump-')) })
+    await dump()
+    expect(said.join()).not.toContain('large objects')
+    const database = await toolbox.database()
+    await database.write('SELECT lo_create(4711)')
+    await dump().finally(() => database.write('SELECT lo_unlink(4711)'))
+    expect(said.join()).toContain('large objects')
+  })
+
   test('a program that hangs has failed', async () => {
     stubProgram('zstd', 'case "$*" in *-T2*) exec sleep 300;; *) exec cat;; esac')
     const dir = mkdtempSync(join(sandbox.dir, 'dump-'))
@@ -134,5 +169,48 @@ describe('an encrypted backup', { timeout: 60_000 }, () => {
     ])
     const drill = runRunbook(toolbox, verify, { backup: path, drill: true })
     await expect(drill).rejects.toMatchObject({ code: 'identity-missing', exitCode: 3 })
+  })
+})
+
+describe('a backup that the platform made before', { timeout: 60_000 }, () => {
+  test('tells the migrations of its own time, and no shape where they are others now', async () => {
+    const database = await toolbox.database()
+    const run = await (await toolbox.backend.postgres?.tools?.())?.open({
+      ...{ what: 'pg_dump', script: 'pg_dump -Fc -Z1', effect: 'read' },
+    })
+    const dump = await buffer(run?.stdout ?? Readable.from([]))
+    const captures = {
+      download: async (_id: string, to: Writable) => {
+        await pipeline([dump], to)
+        return dump.length
+      },
+    } as unknown as Captures
+    const captured = () =>
+      captureDatabase(toolbox, captures, { id: 'b001', dir: mkdtempSync(join(sandbox.dir, 'captured-')) })
+    const before = await captured()
+    expect(Object.keys(before.shape)).not.toEqual([])
+    await database.write("INSERT INTO schema_migrations VALUES ('99990101000000')")
+    const after = await captured().finally(() =>
+      database.write("DELETE FROM schema_migrations WHERE version = '99990101000000'"),
+    )
+    expect(before.versions.length).toBeGreaterThan(100)
+    expect(after).toMatchObject({ by: 'decode', versions: before.versions, shape: {} })
+  })
+})
+
+describe('the media that the database knows of', { timeout: 60_000 }, () => {
+  test('are those of this server alone', async () => {
+    const folder = { place: localPlace(), path: '/media', leftOut: [], among: '' }
+    const database = await toolbox.database()
+    const put = (url: string) =>
+      database.write(
+        "INSERT INTO media_attachments (file_file_name, remote_url, created_at, updated_at) VALUES ('a.png', $1, now(), now())",
+        [url],
+      )
+    await put('https://remote.example/a.png')
+    await refuseLost(toolbox, folder)
+    await put('')
+    await expect(refuseLost(toolbox, folder)).rejects.toMatchObject({ code: 'media-not-there', exitCode: 3 })
+    await database.write("DELETE FROM media_attachments WHERE file_file_name = 'a.png'")
   })
 })

@@ -30,6 +30,7 @@ function contextWith(notes: Record<string, string>, made: Made = {}): StepContex
     noted: key => notes[key],
     reveal: () => undefined,
     progress: () => undefined,
+    stop: new AbortController().signal,
     lockAgain: async () => undefined,
   }
 }

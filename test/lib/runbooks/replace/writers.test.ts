@@ -29,6 +29,7 @@ function contextWith(processes: Processes): StepContext {
     noted: key => notes[key],
     reveal: () => undefined,
     progress: () => undefined,
+    stop: new AbortController().signal,
     lockAgain: async () => undefined,
   }
 }

@@ -6,7 +6,8 @@ import { humanBytes, humanDuration, plural, printableLine } from '../../lib/text
 export default class Backups extends OpsCommand<BackupOverview> {
   static override summary = 'List the backups: how old, how large, how they were proven.'
   static override description =
-    'Works while the instance is down. What was not decoded, or failed when it was looked at again, is not proven; a file that is missing or has another size is seen here.'
+    `Works while the instance is down. What was not decoded, or failed when it was looked at again, is not proven; a file
+that is missing or has another size is seen here.`
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json']
 
   protected override async execute(): Promise<BackupOverview> {

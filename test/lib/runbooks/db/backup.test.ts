@@ -3,15 +3,18 @@ import { join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Captures } from '../../../../src/lib/backends/managed-database.js'
 import { captureDatabase } from '../../../../src/lib/backups/capture.js'
 import { dumpDatabase } from '../../../../src/lib/backups/database.js'
 import { refuseLost } from '../../../../src/lib/backups/media-folder.js'
+import { restoreInto } from '../../../../src/lib/backups/restore-into.js'
 import { BackupStore, openBackup } from '../../../../src/lib/backups/store.js'
+import { dumpOf } from '../../../../src/lib/backups/verify.js'
 import { runsDir } from '../../../../src/lib/paths.js'
-import { withMaintenance } from '../../../../src/lib/postgres/scratch.js'
+import { dropDatabase, withMaintenance } from '../../../../src/lib/postgres/scratch.js'
 import { type BoundaryObserver, runRunbook } from '../../../../src/lib/runbook/run.js'
 import { type BackupOptions, backup } from '../../../../src/lib/runbooks/db/backup.js'
 import { verify } from '../../../../src/lib/runbooks/db/verify.js'
@@ -134,6 +137,33 @@ describe('db:backup', { timeout: 60_000 }, () => {
     stubProgram('zstd', 'case "$*" in *-T2*) exec sleep 300;; *) exec cat;; esac')
     const dir = mkdtempSync(join(sandbox.dir, 'dump-'))
     await expect(dumpDatabase(toolbox, { dir, silenceMs: 500 })).rejects.toMatchObject({ code: 'nothing-moves' })
+  })
+})
+
+describe('an interruption', { timeout: 60_000 }, () => {
+  const HUNG = 'case "$*" in *-dc*) exec sleep 300;; *) exec cat;; esac'
+
+  test('ends a verification that is under way, of which only what was seen is noted', async () => {
+    const path = join(toolbox.instance.backups.dir ?? '', (await backedUp()) ?? '')
+    stubProgram('zstd', HUNG)
+    const run = runRunbook(toolbox, verify, { backup: path, drill: false })
+    const failed = expect(run).rejects.toMatchObject({ exitCode: 130, code: 'interrupted' })
+    const levels = async () => (await openBackup(path)).checks.map(({ level }) => level)
+    await expect.poll(levels, { timeout: 20_000 }).toEqual(['checksums'])
+    await sleep(500)
+    process.emit('SIGINT', 'SIGINT')
+    await failed
+    expect(await levels()).toEqual(['checksums'])
+  })
+
+  test('ends a restore into another database', async () => {
+    const path = join(toolbox.instance.backups.dir ?? '', (await backedUp()) ?? '')
+    const source = dumpOf(await openBackup(path))
+    await withMaintenance(toolbox, 'test', db => db.write('CREATE DATABASE restored'))
+    stubProgram('zstd', HUNG)
+    const feeding = { stop: AbortSignal.timeout(1_000) }
+    await expect(restoreInto(toolbox, source, 'restored', feeding)).rejects.toMatchObject({ name: 'TimeoutError' })
+    await withMaintenance(toolbox, 'test', db => dropDatabase(db, 'restored'))
   })
 })
 

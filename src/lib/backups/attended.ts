@@ -25,7 +25,7 @@ export interface Attended {
 
 /**
  * Does work on streams, and breaks it off when the run is stopped, when a part of it gives up, and when nothing has moved
- * for too long.
+ * for too long. Where it was stopped before, the work is called all the same: it must end what it was given.
  *
  * @throws why it was broken off, whatever the work itself failed with then.
  */
@@ -43,7 +43,6 @@ export async function attended<T>(
   const look = () => performance.now() - last >= silenceMs && end.abort(silent(what, silenceMs))
   const timer = setInterval(look, Math.min(silenceMs / 4, 10_000))
   try {
-    end.signal.throwIfAborted()
     return await work({
       signal: end.signal,
       heard: () => {

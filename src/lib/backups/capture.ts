@@ -111,6 +111,7 @@ function downloadInto(toolbox: Toolbox, captures: Captures, id: string, options:
   const { dir, seal } = options
   const name = `database.dump${seal?.suffix ?? ''}`
   return attended('The download', options, async watch => {
+    watch.signal.throwIfAborted()
     const source = new PassThrough()
     watch.signal.addEventListener('abort', () => source.destroy())
     const downloaded = captures.download(id, source)

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
@@ -6,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { ToolScript } from '../../../../src/lib/backends/backend.js'
 import type { Captures } from '../../../../src/lib/backends/managed-database.js'
 import { captureDatabase } from '../../../../src/lib/backups/capture.js'
 import { dumpDatabase } from '../../../../src/lib/backups/database.js'
@@ -49,6 +51,13 @@ function stubProgram(name: string, script: string): void {
   const programs = mkdtempSync(join(sandbox.dir, 'programs-'))
   writeFileSync(join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
   vi.stubEnv('PATH', `${programs}:${process.env.PATH}`)
+}
+
+/** The shells around programs of ours that run on this machine as children of this process. */
+function ourPrograms(): string[] {
+  const words = ['-o', 'args=', '--ppid', String(process.pid)]
+  const listed = spawnSync('ps', words, { encoding: 'utf8' }).stdout.split('\n')
+  return listed.filter(line => line.includes('pg_dump') || line.includes('pg_restore'))
 }
 
 /** How many sessions dump the database. */
@@ -131,6 +140,27 @@ describe('db:backup', { timeout: 60_000 }, () => {
     await database.write('SELECT lo_create(4711)')
     await dump().finally(() => database.write('SELECT lo_unlink(4711)'))
     expect(said.join()).toContain('large objects')
+  })
+
+  test('stopped while its programs are started it leaves none of them', async () => {
+    const stop = new AbortController()
+    const { backend } = toolbox
+    const tools = await backend.postgres?.tools?.()
+    const open = async (script: ToolScript) => {
+      const run = await tools?.open(script)
+      if (script.what === 'pg_restore') stop.abort(new Error('stopped'))
+      return run
+    }
+    const postgres = {
+      ...backend.postgres,
+      target: () => backend.postgres?.target(),
+      tools: async () => ({ ...tools, open }),
+    }
+    const stopping = { ...toolbox, backend: { ...backend, postgres } } as unknown as Toolbox
+    const dir = mkdtempSync(join(sandbox.dir, 'dump-'))
+    await expect(dumpDatabase(stopping, { dir, stop: stop.signal })).rejects.toThrow('stopped')
+    await expect.poll(dumps, { timeout: 20_000 }).toBe(0)
+    await expect.poll(ourPrograms, { timeout: 20_000 }).toEqual([])
   })
 
   test('a program that hangs has failed', async () => {

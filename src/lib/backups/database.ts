@@ -66,6 +66,8 @@ export async function dumpDatabase(toolbox: Toolbox, options: DumpOptions): Prom
     refusePooler(database)
     return await withSnapshot(database, async snapshot => {
       await tellLargeObjects(toolbox, database)
+      // A count that is begun after the stop would not hear of it.
+      options.stop?.throwIfAborted()
       const counting = snapshot.counts()
       counting.catch(() => undefined)
       const { file, decoded } = await dumpInto(tools, equipment, snapshot.id, options).catch(error => {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ToolScript } from '../../../../src/lib/backends/backend.js'
-import type { Captures } from '../../../../src/lib/backends/managed-database.js'
+import type { Captures, Transfer, TransferWatch } from '../../../../src/lib/backends/managed-database.js'
 import { captureDatabase } from '../../../../src/lib/backups/capture.js'
 import { dumpDatabase } from '../../../../src/lib/backups/database.js'
 import { refuseLost } from '../../../../src/lib/backups/media-folder.js'
@@ -255,6 +255,24 @@ describe('a backup that the platform made before', { timeout: 60_000 }, () => {
     )
     expect(before.versions.length).toBeGreaterThan(100)
     expect(after).toMatchObject({ by: 'decode', versions: before.versions, shape: {} })
+  })
+})
+
+describe('a backup that the platform makes', { timeout: 60_000 }, () => {
+  test('is cancelled when the run is stopped', async () => {
+    const cancelled: string[] = []
+    const captures = {
+      capture: async ({ onProgress }: TransferWatch) => {
+        for (;;) {
+          onProgress?.({ uuid: 'the-uuid', id: 'b001', state: 'running', bytes: 0 } as Transfer)
+          await sleep(20)
+        }
+      },
+      cancel: async (uuid: string) => void cancelled.push(uuid),
+    } as unknown as Captures
+    const options = { dir: sandbox.dir, stop: AbortSignal.timeout(200) }
+    await expect(captureDatabase(toolbox, captures, options)).rejects.toMatchObject({ name: 'TimeoutError' })
+    expect(cancelled).toEqual(['the-uuid'])
   })
 })
 

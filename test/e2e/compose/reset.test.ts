@@ -1,49 +1,15 @@
-import { createVerify } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Boundary } from '../../../src/lib/runbook/run.js'
 import { people, type Stack, startStack } from './bed/bed.js'
 import { since } from './bed/images.js'
 import { BrokenRun } from './broken-run.js'
+import { accepts, greatestIds, nextIds, Outside, type Seen } from './outside.js'
 
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
 const PATIENCE = 300_000
 const OTHERS = 'another:application'
 const TOKEN = 'token-of-alice'
 const NAMES = Object.keys(people).filter(name => name !== 'mallory')
-
-interface Actor {
-  id: string
-  publicKey: { id: string; publicKeyPem: string }
-}
-
-/** What other servers see of an account: where it is, and by which key they know its signatures. */
-interface Seen {
-  actor: Actor
-  signed: { keyId: string; text: string; signature: string }
-}
-
-/** One server's web process, as another server asks it. */
-class Outside {
-  readonly #stack: Stack
-
-  constructor(stack: Stack) {
-    this.#stack = stack
-  }
-
-  async json<T>(path: string, headers: readonly string[] = []): Promise<T> {
-    const all = [`Host: ${this.#stack.domain}`, 'X-Forwarded-Proto: https', ...headers].flatMap(line => ['-H', line])
-    const { stdout } = await this.#stack.exec('web', ['curl', '-s', ...all, `localhost:3000${path}`])
-    return JSON.parse(stdout) as T
-  }
-
-  async seen(name: string): Promise<Seen> {
-    return { actor: await this.json(`/users/${name}`), signed: await this.json(`/standin/sign/${name}`) }
-  }
-}
-
-function accepts({ publicKey }: Actor, { text, signature }: Seen['signed']): boolean {
-  return createVerify('sha256').update(text).verify(publicKey.publicKeyPem, Buffer.from(signature, 'base64'))
-}
 
 /** Alice has a token of an app, is followed from elsewhere, and has the address of before 4.5; bob has the one since. */
 async function furnish(stack: Stack): Promise<void> {
@@ -69,19 +35,6 @@ const KEPT = [
   'SELECT to_jsonb(a) FROM accounts a WHERE id IN (SELECT account_id FROM follows) AND domain IS NOT NULL ORDER BY id',
   'SELECT version FROM schema_migrations ORDER BY version',
 ]
-
-/** What each table gives to its next row, and the greatest id that it had. */
-async function ids(stack: Stack, database: string, expression: (table: string, given: string) => string) {
-  const tables = await stack.psql(`SELECT c.relname, pg_get_expr(d.adbin, d.adrelid) FROM pg_class c
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id' JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace ORDER BY 1`)
-  const each = tables.split('\n').map(line => {
-    const [table = '', given = ''] = line.split('|')
-    return `SELECT '${table}', (${expression(table, given)})::text`
-  })
-  const rows = (await stack.psql(each.join(' UNION ALL '), database)).split('\n')
-  return new Map(rows.map(row => row.split('|') as [string, string]))
-}
 
 const options = { drop: [], withoutFollows: false, drainSeconds: 0 }
 
@@ -181,8 +134,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
 
   test('no id is given out that the replaced database had used', async () => {
     const kept = await databases('mstdn_ops_kept%')
-    const next = await ids(stack, stack.database, (_table, given) => given)
-    const used = await ids(stack, kept, table => `SELECT coalesce(max(id), 0) FROM ${table}`)
+    const [next, used] = [await nextIds(stack), await greatestIds(stack, kept)]
     expect(next.size).toBeGreaterThan(30)
     for (const [table, id] of next) expect(BigInt(id) > BigInt(used.get(table) ?? 0), table).toBe(true)
     const written = await outside.json<{ post: string }>('/standin/post')

@@ -63,7 +63,8 @@ export class ChannelStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (this.#channel.stdin.write(chunk)) {
+    // A process that has ended closed its input: neither `drain` nor `close` comes any more.
+    if (this.#channel.stdin.write(chunk) || this.#channel.stdin.destroyed) {
       done()
       return
     }
@@ -76,7 +77,9 @@ export class ChannelStream extends Duplex {
 
   override _final(done: (error?: Error | null) => void): void {
     this.#endedHere = true
-    this.#channel.stdin.end(() => done())
+    // The callback of an end that comes after the process's own is never called.
+    if (this.#channel.stdin.destroyed) done()
+    else this.#channel.stdin.end(() => done())
   }
 
   /** The client process is ended at once; the relay in the container sees its input end and goes. */

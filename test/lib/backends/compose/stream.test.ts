@@ -1,7 +1,9 @@
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { ChannelStream } from '../../../../src/lib/backends/compose/stream.js'
-import type { Channel } from '../../../../src/lib/runner.js'
+import { Ledger } from '../../../../src/lib/ledger.js'
+import { Output } from '../../../../src/lib/output.js'
+import { type Channel, Runner } from '../../../../src/lib/runner.js'
 
 /** A relay's process whose end the test decides. */
 function relay() {
@@ -73,4 +75,18 @@ test('giving up ends the client process at once', async () => {
   stream.destroy()
   await new Promise(resolve => stream.once('close', resolve))
   expect(killed).toEqual(['SIGKILL'])
+})
+
+test.each([
+  ['nothing more is said to it', false],
+  ['something is said to it afterwards', true],
+])('a server that closes the connection closes the stream, where %s', async (_, isWritten) => {
+  const runner = new Runner({ output: new Output({ quiet: true }), ledger: new Ledger() })
+  const channel = await runner.open({ file: 'sh', args: ['-c', 'echo an answer'], effect: 'read' })
+  const stream = new ChannelStream(channel, 'PostgreSQL in service db')
+  const closed = new Promise(resolve => stream.once('close', resolve))
+  stream.resume()
+  if (isWritten) channel.ended.then(() => stream.write('too late'))
+  await closed
+  expect(stream.errored).toBeNull()
 })

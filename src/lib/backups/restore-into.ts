@@ -3,6 +3,7 @@ import type { PostgresConnector, PostgresTools } from '../backends/backend.js'
 import { lacks } from '../open-toolbox.js'
 import { type Database, openDatabase } from '../postgres/access.js'
 import { openPipeline, type Stage } from '../postgres/pipeline.js'
+import { whileRoom } from '../postgres/room.js'
 import { type Shape, shapeDifferences, shapeOf } from '../postgres/shape.js'
 import { countRows } from '../postgres/snapshot.js'
 import { listStages, restorableIds, restoreStage } from '../postgres/toc.js'
@@ -24,7 +25,8 @@ export async function restoreInto(
   feeding: Feeding = {},
 ): Promise<void> {
   const { tools } = await dumpTools(toolbox)
-  await pour(tools, source, { database, stage: restoreStage(['-d', database], undefined), feeding })
+  const pouring = { database, stage: restoreStage(['-d', database], undefined), feeding }
+  await whileRoom(toolbox, database, () => pour(tools, source, pouring))
 }
 
 /** Returns the line by which an operator would do it. */

@@ -4,6 +4,7 @@ import { type ForeignDump, openForeign } from '../../backups/foreign/opened.js'
 import { differencesIn, openOther } from '../../backups/restore-into.js'
 import { RefusedError, UsageError } from '../../errors.js'
 import type { Database } from '../../postgres/access.js'
+import { whileRoom } from '../../postgres/room.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Content } from '../replace/content.js'
@@ -109,7 +110,9 @@ function fileStep(options: RestoreFileOptions, dump: () => Promise<ForeignDump>)
       const fresh = await makeFresh(context, 'restore')
       const { into, line } = await dump()
       context.toolbox.ledger.command(line(fresh))
-      if (!context.dryRun) await into(fresh, bytes => context.progress(`${Math.round(bytes / 1e6)} MB`))
+      if (context.dryRun) return
+      const told = (bytes: number) => context.progress(`${Math.round(bytes / 1e6)} MB`)
+      await whileRoom(context.toolbox, fresh, () => into(fresh, told))
     },
     undo: undoFresh,
   }

@@ -97,7 +97,7 @@ function nothingOf({ table }: TableCopy, shapes: Shapes): CopiedTable {
 }
 
 /** What a database or a role has set must not change how values are written; the snapshot's end takes it back. */
-async function readExactly(from: Database): Promise<void> {
+export async function readExactly(from: Database): Promise<void> {
   const settings = { datestyle: 'ISO', intervalstyle: 'postgres', bytea_output: 'hex', extra_float_digits: '3' }
   for (const [name, value] of Object.entries({ ...settings, cursor_tuple_fraction: '1' })) {
     await from.query(`SELECT set_config('${name}', '${value}', true)`)
@@ -118,7 +118,7 @@ async function copyRows(from: Database, to: Database, copy: TableCopy, shapes: S
 }
 
 /** Returns the number of rows. Of a value that the server refuses its message tells the first words, which may be a key. */
-async function writeBatch(to: Database, table: string, sql: string, batch: readonly string[]): Promise<number> {
+export async function writeBatch(to: Database, table: string, sql: string, batch: readonly string[]): Promise<number> {
   try {
     return await to.write(sql, [`[${batch.join(',')}]`], { recordAs: '' })
   } catch (error) {
@@ -136,7 +136,7 @@ export function asCopy(from: Named, to: Named, { table, where }: TableCopy): str
 }
 
 /** Each row as a JSON object of texts, which keeps apart a NULL and the JSON value null. */
-function selectFrom({ table, where, set = {} }: TableCopy, { columns }: Shape): string {
+export function selectFrom({ table, where, set = {} }: TableCopy, { columns }: Shape): string {
   const values = columns.map(({ name }) => `(${set[name] ?? quoteIdent(name)})::text AS ${quoteIdent(name)}`)
   const rows = `SELECT ${values.join(', ')} FROM ${quoteIdent(table)}${where === undefined ? '' : ` WHERE ${where}`}`
   return `SELECT row_to_json(r)::text AS row FROM (${rows}) r`
@@ -193,7 +193,7 @@ WHERE t.${id} = r.key::${key.type} AND ${isThere(reference)}`
  * Reads the rows of a query, a batch at a time. With a cursor and not by the key: conditions that look into other tables
  * are worked out once, not once for each batch.
  */
-async function* batches(from: Database, select: string): AsyncGenerator<string[]> {
+export async function* batches(from: Database, select: string): AsyncGenerator<string[]> {
   await from.query(`DECLARE copied NO SCROLL CURSOR FOR ${select}`)
   let count = FIRST_ROWS
   for (;;) {

@@ -1,17 +1,19 @@
 import { Flags } from '@oclif/core'
 import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
 import { DROPPABLE_GROUPS } from '../../lib/mastodon/identity.js'
-import { noBaseline, type ResetOptions, type ResetResult, reset } from '../../lib/runbooks/db/reset.js'
+import { type ResetOptions, type ResetResult, reset } from '../../lib/runbooks/db/reset.js'
 import { unservedLine } from '../../lib/runbooks/db/reset-plan.js'
+import { baselineNamed } from '../../lib/runbooks/db/reset-to.js'
 import { durationOf } from '../../lib/sizes.js'
 import { grouped, plural } from '../../lib/text.js'
+import { identityFlag } from './verify.js'
 
 /** Without these nobody could administer the result, which is refused. */
 const NEEDED = ['users', 'roles']
 const DROPPABLE = DROPPABLE_GROUPS.filter(group => !NEEDED.includes(group))
 
 export default class Reset extends ChangeCommand<ResetResult> {
-  static override summary = 'Begin anew with an empty database that keeps the identity.'
+  static override summary = 'Begin anew with an empty database, or an earlier backup, that keeps the identity.'
   static override description =
     `Posts, media and notifications go. Every account keeps its id, name, URI and keys, so that other servers go on
 knowing it, and people keep their follows, settings, roles, blocks, apps and tokens. Secrets, VAPID keys and
@@ -20,18 +22,23 @@ ordered with --new-database.
 
 A backup is made and proven first. The empty database is made beside the live one; only then are web, streaming and
 Sidekiq stopped, what is kept is copied and compared, and the names of both databases are swapped in one transaction.
-The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops it.`
+The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops it.
+
+With --to the new database is not empty: it has the posts of an earlier backup. Accounts, keys, follows, settings and
+the other lists are as they are now; who was deleted, suspended or blocked since does not come back.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %> --confirm example.social',
+    '<%= config.bin %> <%= command.id %> --to 20261122-031500-9a3f --confirm example.social',
     '<%= config.bin %> <%= command.id %> --drop tokens,moderation --confirm example.social',
   ]
   static override flags = {
     ...confirmFlag,
+    ...identityFlag,
     empty: Flags.boolean({ summary: 'Begin with an empty database: the default.', exclusive: ['to'] }),
     to: Flags.string({
       helpValue: 'BACKUP',
-      summary: 'Refused: db:restore goes back to the state of a backup.',
+      summary: 'Begin with the posts of this backup: its name, "latest", or the path of its folder.',
     }),
     drop: Flags.string({
       helpValue: 'GROUP,…',
@@ -57,24 +64,41 @@ The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops i
 
   protected override async execute() {
     const { flags } = await this.parse(Reset)
-    if (flags.to !== undefined) throw noBaseline()
     const options: ResetOptions = {
       drop: (flags.drop ?? '').split(',').filter(Boolean),
       withoutFollows: flags['without-follows'],
       drainSeconds: Math.round(durationOf('--drain', flags.drain) / 1000),
     }
+    if (flags.to !== undefined) options.to = await baselineNamed(await this.toolbox(), flags.to)
+    if (flags.identity !== undefined) options.identity = flags.identity
     if (flags['new-database'] !== undefined) options.newDatabase = flags['new-database']
     if (flags['keep-old'] !== undefined) options.keepOld = durationOf('--keep-old', flags['keep-old'])
     return this.change(reset, options)
   }
 
   protected override achieved(result: ResetResult): string {
-    const { kept, lost, leftBehind, unserved, database, keptUntil, stoppedFor, backup, jobsAside: jobs } = result
+    const {
+      baseline,
+      kept,
+      lost,
+      leftBehind,
+      unserved,
+      database,
+      keptUntil,
+      stoppedFor,
+      backup,
+      jobsAside: jobs,
+    } = result
     const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
     return [
-      'The instance begins anew, with the identity that it had.',
+      `The instance begins anew${baseline === null ? '' : ` with the posts of ${baseline}`}, with the identity that it had.`,
       ...kept.filter(({ rows }) => rows > 0).map(({ what, rows }) => `  kept: ${what} (${plural(rows, 'row')})`),
-      ...lost.filter(({ rows }) => rows > 0).map(({ what, rows }) => `  gone: ${grouped(rows)} ${what}`),
+      ...lost
+        .filter(({ rows }) => rows > 0)
+        .map(
+          ({ what, rows }) =>
+            `  ${baseline === null ? 'gone' : 'gone, but for the backup’s'}: ${grouped(rows)} ${what}`,
+        ),
       ...(leftBehind === 0 ? [] : [`${plural(leftBehind, 'row')} stayed behind: what they point to is not kept.`]),
       ...(unserved === null ? [] : [unservedLine(unserved)]),
       ...(stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]),

@@ -83,7 +83,7 @@ SELECT ${columns} FROM ${quoteIdent(table)} WHERE false`
     const read: CopiedTable[] = []
     for (const copy of copies.filter(({ table }) => shapes.has(table))) {
       read.push({ table: copy.table, rows: await takeRows(from, to, copy, shapes), left: 0, lost: [] })
-      onProgress?.(copy.table, read.at(-1)?.rows ?? 0)
+      if (read.at(-1)?.rows) onProgress?.(copy.table, read.at(-1)?.rows ?? 0)
     }
     return read
   })

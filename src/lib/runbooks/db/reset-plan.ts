@@ -3,7 +3,6 @@ import {
   type KeptGroup,
   type KeptTable,
   keptTables,
-  LIST_TABLES,
   REMOTE_FOLLOWERS,
   type RemoteFollowersRow,
   type Selection,
@@ -13,6 +12,7 @@ import type { Database } from '../../postgres/access.js'
 import { quoteIdent } from '../../postgres/quote.js'
 import { grouped, plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import { tablesOf } from '../replace/identity.js'
 
 /** What the operator chose to leave out. */
 export type Left = Pick<Selection, 'drop' | 'withoutFollows'>
@@ -77,18 +77,14 @@ async function followersOf(database: Database): Promise<RemoteFollowersRow> {
   return row ?? { follows: 0, followers: 0, servers: 0 }
 }
 
-async function tablesOf(database: Database): Promise<ReadonlySet<string>> {
-  return new Set((await database.query<{ table: string }>(LIST_TABLES.sql)).map(({ table }) => table))
-}
-
 async function count(database: Database, table: string, where = 'true'): Promise<number> {
   const sql = `SELECT count(*) AS rows FROM ${quoteIdent(table)} WHERE ${where}`
   const [row] = await database.query<{ rows: number }>(sql)
   return row?.rows ?? 0
 }
 
-/** Returns the plan as lines for people. */
-export function planText({ kept, lost, leftOut, unserved }: ResetPlan): string {
+/** Returns the plan as lines for people; `back` is what is told of the backup that the reset begins with. */
+export function planText({ kept, lost, leftOut, unserved }: ResetPlan, back: readonly string[] = []): string {
   const groups = (Object.keys(KEPT_GROUPS) as KeptGroup[]).map(group => ({
     group,
     counts: kept.filter(count => count.group === group && count.rows > 0),
@@ -97,8 +93,9 @@ export function planText({ kept, lost, leftOut, unserved }: ResetPlan): string {
     'Kept:',
     ...groups.filter(({ counts }) => counts.length > 0).map(({ group, counts }) => `  ${keptLine(group, counts)}`),
     ...(leftOut.length === 0 ? [] : ['Left out, as asked:', ...leftOut.map(group => `  ${KEPT_GROUPS[group]}`)]),
-    'Lost here (other servers have of it what they have):',
+    `Lost here${back.length === 0 ? '' : ', save for what the backup holds'} (other servers have of it what they have):`,
     ...lost.filter(({ rows }) => rows > 0).map(({ what, rows }) => `  ${grouped(rows)} ${what}`),
+    ...back,
     ...(unserved === null ? [] : [unservedLine(unserved)]),
   ].join('\n')
 }

@@ -1,5 +1,5 @@
+import { basename } from 'node:path'
 import type { DatabasePlan } from '../../backends/managed-database.js'
-import { RefusedError } from '../../errors.js'
 import { KEPT_GROUPS, type KeptGroup } from '../../mastodon/identity.js'
 import { seedsRepeatably } from '../../mastodon/releases.js'
 import { countAdministrators, hasRoleTable } from '../../mastodon/roles.js'
@@ -22,6 +22,14 @@ import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { formationOf } from '../scale/scale.js'
 import { type BackupOptions, backup } from './backup.js'
 import { keptRows, type Left, type LostCount, planOf, planText, type ResetPlan } from './reset-plan.js'
+import {
+  type Baseline,
+  baselineSteps,
+  baselineText,
+  bytesOfBaseline,
+  checkBaseline,
+  orderedBaselineSteps,
+} from './reset-to.js'
 import { seedStep } from './seed.js'
 
 export interface ResetOptions extends KeepOptions {
@@ -32,9 +40,15 @@ export interface ResetOptions extends KeepOptions {
   drainSeconds: number
   /** The plan of a second database that is ordered for it. */
   newDatabase?: string
+  /** The backup that the new database begins with, instead of an empty one. */
+  to?: Baseline
+  /** The file with the secret key, for an encrypted one. */
+  identity?: string
 }
 
 export interface ResetResult {
+  /** The backup that it began with; null where it was an empty database. */
+  baseline: string | null
   /** The backup that was made before. */
   backup: string | null
   kept: { group: KeptGroup; what: string; rows: number }[]
@@ -63,24 +77,25 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
   check: async (toolbox, options) => {
     await refuseWithoutOwner(toolbox, options)
     await refuseWithoutPlace(toolbox, options)
+    if (options.to) await checkBaseline(toolbox, options.to, options)
     await backup.check?.(toolbox, SAFETY)
   },
   consent: async (toolbox, options) => {
     const told = options.newDatabase === undefined ? [] : [await costs(toolbox, options.newDatabase)]
-    return { kind: 'domain', loses: [planText(await planOf(toolbox, options)), ...told].join('\n') }
+    const back = options.to && (await baselineText(toolbox, options.to, options.identity))
+    return { kind: 'domain', loses: [planText(await planOf(toolbox, options), back), ...told].join('\n') }
   },
   steps: async (toolbox, options) => [
     safetyBackupStep(SAFETY),
     countStep(options),
-    ...(options.newDatabase === undefined
-      ? besideSteps(options)
-      : orderedSteps(options, await planNamed(toolbox, options.newDatabase))),
+    ...(await replacingSteps(toolbox, options)),
   ],
-  result: async (_toolbox, _options, noted) => {
+  result: async (_toolbox, options, noted) => {
     const { lost, unserved } = JSON.parse(noted('plan') ?? '{}') as Partial<ResetPlan>
     const copied = copiedRows(noted)
     const stopped = noted('stopped-for')
     return {
+      baseline: options.to === undefined ? null : basename(options.to.path),
       backup: safetyBackup(noted)?.name ?? null,
       kept: groupsOf(copied),
       leftBehind: copied.reduce((sum, { left }) => sum + left, 0),
@@ -92,6 +107,13 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
       jobsAside: jobsAside(noted),
     }
   },
+}
+
+async function replacingSteps(toolbox: Toolbox, options: ResetOptions): Promise<Step[]> {
+  const { to, newDatabase: ordered } = options
+  if (ordered === undefined) return to ? baselineSteps(toolbox, to, options, firstRowsStep()) : besideSteps(options)
+  const plan = await planNamed(toolbox, ordered)
+  return to ? orderedBaselineSteps(toolbox, to, { ...options, plan }, firstRowsStep()) : orderedSteps(options, plan)
 }
 
 function besideSteps(options: ResetOptions): Step[] {
@@ -184,7 +206,10 @@ async function refuseWithoutOwner(toolbox: Toolbox, { drop }: ResetOptions): Pro
 }
 
 async function refuseWithoutPlace(toolbox: Toolbox, options: ResetOptions): Promise<void> {
-  if (options.newDatabase === undefined) return refuseSecondDatabase(toolbox, await bytesOf(toolbox, options))
+  if (options.newDatabase === undefined) {
+    const more = options.to ? await bytesOfBaseline(toolbox, options.to) : 0
+    return refuseSecondDatabase(toolbox, (await bytesOf(toolbox, options)) + more)
+  }
   formationOf(toolbox)
   await planNamed(toolbox, options.newDatabase)
 }
@@ -197,15 +222,4 @@ async function bytesOf(toolbox: Toolbox, left: Left): Promise<number> {
     [tables],
   )
   return row?.bytes ?? 0
-}
-
-/** A baseline has the present accounts under other ids, or not at all: both cannot be in one database. */
-export function noBaseline(): RefusedError {
-  return new RefusedError({
-    code: 'reset-to-backup',
-    message: 'A reset cannot begin with the content of a backup.',
-    cause:
-      'Posts in it may belong to accounts that have other ids and keys now, and what was deleted since would come back.',
-    next: 'mstdn-ops db:restore BACKUP (goes back to the whole state), or mstdn-ops db:reset --empty',
-  })
 }

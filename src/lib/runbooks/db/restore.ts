@@ -9,6 +9,7 @@ import { mismatches } from '../../backups/secrets.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
 import { OperatorError, RefusedError } from '../../errors.js'
+import type { Fit } from '../../mastodon/fit.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
@@ -82,9 +83,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   name: 'db:restore',
   check: async (toolbox, options) => {
     const backup = await namedBackup(toolbox, options.source)
-    await refuseOther(toolbox, backup)
-    await refuseOtherSecrets(toolbox, backup)
-    await refuseUnfit(toolbox, backup.manifest.schema.versions)
+    await refuseForeign(toolbox, backup)
     const way = await wayOf(toolbox, backup, options)
     await (way ? way.check() : refuseSecondDatabase(toolbox, backup.manifest.postgres.database.bytes))
     await refuseBad(toolbox, backup, options)
@@ -168,7 +167,8 @@ function consentOf({ manifest }: StoredBackup, told: readonly string[]): Consent
   return { kind: 'domain', loses: [`Everything since ${manifest.startedAt} is lost here.`, ...told].join('\n') }
 }
 
-function restoreStep(backup: StoredBackup, options: RestoreOptions): Step {
+/** Restores the backup into a database of its own. */
+export function restoreStep(backup: StoredBackup, options: KeepOptions & Unsealing): Step {
   return {
     id: 'restore',
     title: `Restore ${basename(backup.path)} into a new database beside the live one`,
@@ -190,7 +190,8 @@ export function undoFresh(context: StepContext): Promise<void> {
   return takeFreshBack(context, 'restore')
 }
 
-function compareStep({ manifest }: StoredBackup): Step {
+/** Refuses to go on with a database that is not what was backed up. */
+export function compareStep({ manifest }: StoredBackup): Step {
   return {
     id: 'compare',
     title: 'Compare every table’s rows and the schema with the manifest',
@@ -210,8 +211,17 @@ function compareStep({ manifest }: StoredBackup): Step {
   }
 }
 
-async function unsealing({ identity }: RestoreOptions) {
+type Unsealing = Pick<RestoreOptions, 'identity'>
+
+async function unsealing({ identity }: Unsealing) {
   return identity === undefined ? undefined : decryptWith(identity)
+}
+
+/** Refuses what is not this instance's, or of a release that the installed one does not know. Returns how it fits. */
+export async function refuseForeign(toolbox: Toolbox, backup: StoredBackup): Promise<Fit> {
+  await refuseOther(toolbox, backup)
+  await refuseOtherSecrets(toolbox, backup)
+  return refuseUnfit(toolbox, backup.manifest.schema.versions)
 }
 
 async function refuseOther(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
@@ -238,7 +248,7 @@ async function refuseOtherSecrets(toolbox: Toolbox, { manifest }: StoredBackup):
 }
 
 /** The whole dump is decoded before anything is changed. */
-async function refuseBad(toolbox: Toolbox, backup: StoredBackup, options: RestoreOptions): Promise<void> {
+export async function refuseBad(toolbox: Toolbox, backup: StoredBackup, options: Unsealing): Promise<void> {
   const problem = await problemWithFiles(backup)
   if (problem !== undefined) throw bad(backup, problem)
   const { tools, equipment } = await dumpTools(toolbox)

@@ -1,5 +1,5 @@
 import { RefusedError } from '../../errors.js'
-import { type KeptTable, NEVER_IN_FRESH } from '../../mastodon/identity.js'
+import { type KeptTable, LIST_TABLES, NEVER_IN_FRESH } from '../../mastodon/identity.js'
 import { BOOKKEEPING } from '../../mastodon/lost.js'
 import { countAdministrators } from '../../mastodon/roles.js'
 import { lacks } from '../../open-toolbox.js'
@@ -21,7 +21,7 @@ export interface CopiedRows extends Pick<CopiedTable, 'table' | 'rows' | 'left'>
 }
 
 /** Of these every row that is kept must arrive: they are what other servers know. */
-const WHOLE = ['accounts', 'keypairs']
+export const WHOLE = ['accounts', 'keypairs']
 
 const NOTE = 'copied'
 
@@ -40,7 +40,7 @@ export function copyStep(kept: Kept, sides: Sides): Step {
           onProgress: (table, rows) => context.progress(`${table}: ${rows} rows`),
         })
         await fillViews(to)
-        await context.note(NOTE, JSON.stringify(copied.map((table, at) => ({ ...table, group: groupOf(copies[at]) }))))
+        await noteCopied(context, copied, copies)
       })
     },
     // It goes with the new database.
@@ -96,6 +96,20 @@ export function copiedRows(noted: StepContext['noted']): CopiedRows[] {
   return JSON.parse(noted(NOTE) ?? '[]') as CopiedRows[]
 }
 
+/** Notes what was copied, a line for each of the copies that were asked for. */
+export function noteCopied(
+  { note }: StepContext,
+  copied: readonly CopiedTable[],
+  copies: readonly (TableCopy | KeptTable)[],
+): Promise<void> {
+  return note(NOTE, JSON.stringify(copied.map((table, at) => ({ ...table, group: groupOf(copies[at]) }))))
+}
+
+/** Returns the names of the tables of the database that is asked. */
+export async function tablesOf(database: Database): Promise<ReadonlySet<string>> {
+  return new Set((await database.query<{ table: string }>(LIST_TABLES.sql)).map(({ table }) => table))
+}
+
 async function copiesOf(toolbox: Toolbox, kept: Kept): Promise<readonly (TableCopy | KeptTable)[]> {
   return [...BOOKKEEPING.map(table => ({ table })), ...(await kept(toolbox))]
 }
@@ -125,19 +139,20 @@ async function difference(
   const arrived = new Map<string, number>()
   for (const [at, { table, where }] of copies.entries()) {
     const { rows, left } = copied[at] ?? { rows: 0, left: 0 }
-    const there = await count(from, table, where)
+    const there = await countRowsOf(from, table, where)
     if (there !== rows + left) return `${table} has ${there} rows to keep, and ${rows + left} were read.`
     if (left > 0 && WHOLE.includes(table)) return `${left} rows of ${table} could not be copied.`
     arrived.set(table, (arrived.get(table) ?? 0) + rows)
   }
   for (const [table, rows] of arrived) {
-    const found = await count(to, table)
+    const found = await countRowsOf(to, table)
     if (found !== rows) return `${table} has ${found} rows in the new database, and ${rows} were copied.`
   }
   return undefined
 }
 
-async function count(database: Database, table: string, where = 'true'): Promise<number> {
+/** Counts the rows of a table, however long that takes. */
+export async function countRowsOf(database: Database, table: string, where = 'true'): Promise<number> {
   const sql = `SELECT count(*) AS rows FROM ${quoteIdent(table)} WHERE ${where}`
   const [row] = await database.snapshot(() => database.query<{ rows: number }>(sql))
   return row?.rows ?? 0

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Boundary } from '../../../src/lib/runbook/run.js'
+import { TAKE_BACK as TAKE_BACK_LOGGED } from '../pending-migrations.js'
 import { people, type Stack, startStack } from './bed/bed.js'
 import { since } from './bed/images.js'
 import { BrokenRun } from './broken-run.js'
@@ -7,6 +8,7 @@ import { accepts, greatestIds, nextIds, Outside, type Seen } from './outside.js'
 
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
 const PATIENCE = 300_000
+const TAKE_BACK = TAKE_BACK_LOGGED.replace('TRUNCATE applied_log;\n', '')
 const OTHERS = 'another:application'
 const TOKEN = 'token-of-alice'
 const NAMES = Object.keys(people).filter(name => name !== 'mallory')
@@ -63,7 +65,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
   const databases = (like: string) => stack.psql(`SELECT datname FROM pg_database WHERE datname LIKE '${like}'`)
 
   test.each([
-    ['a baseline', ['--to', 'latest'], 'db:restore'],
+    ['a backup that is none', ['--to', 'nowhere'], 'db:backup'],
     ['no administrator', since(version, '4.0.0') ? ['--drop', 'tokens,roles'] : ['--drop', 'users'], '--drop'],
     ['another domain', [], '--dry-run'],
   ])('is refused for %s', async (why, flags, next) => {
@@ -158,6 +160,99 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
     expect((await story.tool('db:discard', '--yes')).exitCode).toBe(0)
     expect(await databases('mstdn_ops%')).toBe('')
     await stack.psql(`DELETE FROM statuses WHERE id = ${written.post}`)
+  })
+
+  /** Something of each kind happens after a backup, of the last-but-one schema where that is asked for. */
+  async function baseline(isOlder: boolean) {
+    if (isOlder) await stack.psql(TAKE_BACK)
+    const made = await story.tool('db:backup', '--json')
+    const { name, path } = JSON.parse(made.stdout).result
+    if (isOlder) expect((await story.tool('db:migrate', '--yes')).exitCode).toBe(0)
+    await stack.psql(`
+      INSERT INTO statuses (account_id, text, created_at, updated_at) VALUES (${people.alice}, 'later', now(), now());
+      DELETE FROM follows WHERE id = (SELECT min(id) FROM follows);
+      DELETE FROM users WHERE account_id = ${people.mallory};
+      INSERT INTO domain_blocks (domain, created_at, updated_at) VALUES ('later.example', now(), now())`)
+    return { name, to: { path, isOlder } }
+  }
+
+  async function putBack() {
+    expect((await story.tool('rollback', '--confirm', stack.domain)).exitCode).toBe(0)
+    expect((await story.tool('db:discard', '--yes')).exitCode).toBe(0)
+    await stack.psql(
+      `DELETE FROM statuses WHERE text = 'later'; DELETE FROM domain_blocks WHERE domain = 'later.example'`,
+    )
+  }
+
+  /** What was written since is gone, and of mallory, who left since, nothing comes back: ten posts. */
+  async function expectBaseline() {
+    expect(await posts()).toBe('150')
+    expect(await stack.psql(`SELECT count(*) FROM statuses WHERE account_id = ${people.mallory}`)).toBe('0')
+    const kept = await databases('mstdn_ops_kept%')
+    for (const sql of KEPT) expect(await stack.psql(sql), sql).toBe(await stack.psql(sql, kept))
+    const seen = await outside.seen('alice')
+    expect(seen.actor).toEqual((before.get('alice') as Seen).actor)
+    expect(accepts((before.get('alice') as Seen).actor, seen.signed)).toBe(true)
+    expect(await databases('mstdn_ops_new%')).toBe('')
+  }
+
+  test('with a backup it begins with the posts of that, killed in the middle and resumed', async () => {
+    const { name, to } = await baseline(false)
+    const both = await story.tool('db:reset', '--to', name, '--empty')
+    expect(both.exitCode, both.stderr).toBe(2)
+    const planned = await story.tool('db:reset', '--to', 'latest', '--dry-run')
+    expect(planned.stderr).toContain(`Comes from the backup ${name}`)
+    expect(planned.stderr).toContain('1 account deleted or suspended since')
+    const end = await story.breakAt('db:reset', { ...options, to }, { step: 'merge', boundary: 'acted' })
+    expect({ killed: end.killed, posts: await posts() }).toEqual({ killed: true, posts: '161' })
+    const { exitCode, stderr, stdout } = await story.tool('resume', '--json')
+    expect(exitCode, stderr).toBe(0)
+    expect(JSON.parse(stdout).report.result).toMatchObject({ baseline: name, leftBehind: 0 })
+    await expectBaseline()
+    if (FULL) await putBack()
+  })
+
+  const broken: ['kill' | 'failure', string][] = [
+    ...['restore', 'swap', 'migrate', 'merge', 'raise-ids', 'start'].map(step => ['kill', step] as ['kill', string]),
+    ...(['swap', 'merge', 'start'].map(step => ['failure', step]) as ['failure', string][]),
+  ]
+  describe.runIf(FULL && version === '4.5.3')('with a backup of an older schema', () => {
+    test('it is migrated first', async () => {
+      const { name } = await baseline(true)
+      const { exitCode, stderr } = await story.tool(
+        'db:reset',
+        '--to',
+        name,
+        '--confirm',
+        stack.domain,
+        '--drain',
+        '1s',
+      )
+      expect(exitCode, stderr).toBe(0)
+      await expectBaseline()
+      await putBack()
+    })
+
+    test.each(broken)('a %s after %s ends wholly', async (by, step) => {
+      const { to } = await baseline(true)
+      await story.breakAt(
+        'db:reset',
+        { ...options, to },
+        { step, boundary: 'acted', ...(by === 'failure' ? { by } : {}) },
+      )
+      if (by === 'kill') {
+        const { exitCode, stderr } = await story.tool('resume', '--json')
+        expect(exitCode, stderr).toBe(0)
+        await expectBaseline()
+        await putBack()
+        return
+      }
+      expect({ posts: await posts(), left: await databases('mstdn_ops%') }).toEqual({ posts: '161', left: '' })
+      await story.expectOver('undone')
+      await stack.psql(
+        `DELETE FROM statuses WHERE text = 'later'; DELETE FROM domain_blocks WHERE domain = 'later.example'`,
+      )
+    })
   })
 
   const steps = FULL && version === '4.5.3' ? ['safety-backup', 'empty', 'copy', 'compare', 'owner', 'swap'] : []

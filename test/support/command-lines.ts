@@ -35,7 +35,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'db:migrate': [{ words: [] }, { words: ['--phase', 'pre'] }],
   'db:prune': [{ words: ['--keep-daily', '30', '--yes'] }],
   'db:psql': [{ words: ['-c', 'SELECT 1'] }],
-  'db:reset': [{ words: ['--confirm', DOMAIN] }, { words: ['--to', 'latest'], exits: [3] }],
+  'db:reset': [{ words: ['--confirm', DOMAIN] }, { words: ['--to', 'latest'], exits: [0, 2, 3] }],
   'db:restore': [{ words: ['latest', '--confirm', DOMAIN] }],
   'db:seed': [{ words: [] }],
   'db:verify': [{ words: ['latest', '--drill'] }],

@@ -9,6 +9,7 @@ import { Output } from '../../../src/lib/output.js'
 import { type BoundaryObserver, type RunReport, runRunbook } from '../../../src/lib/runbook/run.js'
 import type { Runbook } from '../../../src/lib/runbook/step.js'
 import { daily } from '../../../src/lib/runbooks/daily/daily.js'
+import { backup } from '../../../src/lib/runbooks/db/backup.js'
 import { theKept } from '../../../src/lib/runbooks/db/kept.js'
 import { type ResetOptions, reset } from '../../../src/lib/runbooks/db/reset.js'
 import { rollback } from '../../../src/lib/runbooks/db/rollback.js'
@@ -101,3 +102,21 @@ test('an ordered database without the posts takes its place, and rollback brings
   await run(rollback, { of: runId, database: name, ordered: true })
   expect({ posts: await posts(), kept: await kept() }).toEqual({ posts: former.posts, kept: former.kept })
 })
+
+test.runIf(FULL)(
+  'with a backup the ordered database has the posts of that, and what is kept as it is now',
+  async () => {
+    const former = await posts()
+    const made = await run(backup, { with: [] })
+    await sql(`INSERT INTO statuses (account_id, text, created_at, updated_at) SELECT min(id), 'later', now(), now()
+    FROM accounts WHERE id > 0; DELETE FROM follows WHERE id = (SELECT min(id) FROM follows)`)
+    const now = await kept()
+    const to = { path: made.result?.path ?? '', isOlder: false }
+    const { result } = await run(reset, { ...OPTIONS, to })
+    expect({ posts: await posts(), kept: await kept() }).toEqual({ posts: former, kept: now })
+    expect(result).toMatchObject({ leftBehind: 0, baseline: made.result?.name })
+    const { name, runId } = await using(toolbox => theKept(toolbox, undefined))
+    await run(rollback, { of: runId, database: name, ordered: true })
+    expect(Number(await posts())).toBe(Number(former) + 1)
+  },
+)

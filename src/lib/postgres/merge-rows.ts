@@ -50,6 +50,7 @@ export async function mergeTables(
   if (lacking.length > 0) throw lacksColumns(to.name, lacking)
   const tables = options.tables.filter(table => shapes.has(table))
   return to.transaction(async () => {
+    await to.write('SET LOCAL idle_in_transaction_session_timeout = 0', [], silent)
     const read = await takeOver(from, to, copies, shapes, tables, options)
     const keys = await dropForeignKeys(to)
     await replaceAll(to, tables, shapes, options)
@@ -114,20 +115,17 @@ async function replaceAll(to: Database, tables: readonly string[], shapes: Shape
 }
 
 /** What stays is written after what arrives, so that a unique index of whatever kind decides for that. */
-async function replaceRows(to: Database, table: string, shape: Shape, stays = 'false'): Promise<void> {
+async function replaceRows(to: Database, table: string, shape: Shape, stays: string | undefined): Promise<void> {
   const [name, key] = [quoteIdent(table), quoteIdent(shape.key.name)]
   const [fresh, old, columns] = [quoteIdent(arriving(table)), quoteIdent(staying(table)), columnsOf(shape)]
-  await to.write(
-    `CREATE TEMP TABLE ${old} ON COMMIT DROP AS SELECT ${columns} FROM ${name}
-WHERE (${stays}) AND ${key} NOT IN (SELECT ${key} FROM ${fresh})`,
-    [],
-    silent,
-  )
+  const remembered = `CREATE TEMP TABLE ${old} ON COMMIT DROP AS SELECT ${columns} FROM ${name}
+WHERE (${stays}) AND ${key} NOT IN (SELECT ${key} FROM ${fresh})`
+  if (stays !== undefined) await to.write(remembered, [], silent)
   await to.write(`DELETE FROM ${name}`, [], silent)
   const identity = shape.columns.some(column => column.identity) ? ' OVERRIDING SYSTEM VALUE' : ''
   const insert = `INSERT INTO ${name} (${columns})${identity} SELECT ${columns} FROM`
   await to.write(`${insert} ${fresh}`, [], silent)
-  await to.write(`${insert} ${old} ON CONFLICT DO NOTHING`, [], silent)
+  if (stays !== undefined) await to.write(`${insert} ${old} ON CONFLICT DO NOTHING`, [], silent)
 }
 
 /** Not all of it hangs on a foreign key, and a key may only empty the column: the row would stay, with its content. */

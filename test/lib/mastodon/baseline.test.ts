@@ -211,7 +211,7 @@ describe.each(FULL ? ['2.4.5', '4.3.8', '4.7.2'] : ['2.4.5', '4.7.2'])(
             await merged.close()
           }
         }),
-        { numRuns: FULL ? 60 : 1, examples: [[Object.keys(all)]] },
+        { numRuns: FULL ? 40 : 1, examples: [[Object.keys(all)]] },
       )
     })
 

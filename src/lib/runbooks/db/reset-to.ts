@@ -1,5 +1,6 @@
 import type { DatabasePlan } from '../../backends/managed-database.js'
 import type { StepBack } from '../../backups/diff.js'
+import { namedBackup } from '../../backups/named.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { RefusedError } from '../../errors.js'
 import type { Step } from '../../runbook/step.js'
@@ -22,7 +23,6 @@ import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import type { ResetOptions } from './reset.js'
 import { backInTime, compareStep, refuseBad, refuseForeign, restoreStep } from './restore.js'
 import { contentOf } from './restore-managed.js'
-import { namedBackup } from './verify.js'
 
 /** What a reset begins with instead of an empty database; it stands in the journal, so that resume does the same. */
 export interface Baseline {

@@ -45,7 +45,7 @@ export async function keptDatabases(maintenance: Database, of: string): Promise<
     // The size of another instance's database may not be ours to ask.
     `SELECT datname AS name, shobj_description(oid, 'pg_database') AS label,
        CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) ELSE 0 END AS bytes
-     FROM pg_database WHERE starts_with(datname, $1) ORDER BY datname DESC`,
+     FROM pg_database WHERE left(datname::text, length($1::text)) = $1::text ORDER BY datname DESC`,
     [KEPT],
   )
   const kept = rows.map(({ name, label, bytes }) => ({ name, bytes, runId: runIdOf(name), ...labelOf(label) }))

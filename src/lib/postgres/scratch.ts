@@ -69,11 +69,16 @@ export async function dropDatabase(maintenance: Database, name: string): Promise
   await maintenance.write(`DROP DATABASE IF EXISTS ${quoteIdent(name)}`)
 }
 
-/** Ends every session of a database, in no dry run. `DROP … WITH (FORCE)` is there from 13 on only. */
+/**
+ * Ends every session of a database that this user may end, in no dry run. Of one that it may not (autovacuum has no user
+ * at all) the question alone would fail; a drop or a renaming ends autovacuum by itself. `DROP … WITH (FORCE)` is there
+ * from 13 on only.
+ */
 export async function endSessions(maintenance: Database, name: string): Promise<void> {
   if (maintenance.dryRun) return
   await maintenance.query(
-    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = $1 AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND pg_has_role(usesysid, 'USAGE')`,
     [name],
   )
 }

@@ -73,14 +73,15 @@ export interface ConnectedClient {
 
 /**
  * Returns who is connected to these databases, without the sessions of this tool's own run. Of other users' sessions the
- * server hides the kind from who is no superuser: those of superusers are its keepers' then.
+ * server hides the kind from who is no superuser, and 9.6 has none: those of superusers are its keepers' then.
  */
 export async function clientsOf(maintenance: Database, databases: readonly string[]): Promise<ConnectedClient[]> {
   return maintenance.query<ConnectedClient>(
     `SELECT DISTINCT application_name AS application, coalesce(host(client_addr), 'a local socket') AS address,
-       usename::text AS user FROM pg_stat_activity
-     WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND CASE WHEN backend_type IS NULL
-         THEN usename NOT IN (SELECT rolname FROM pg_roles WHERE rolsuper) ELSE backend_type = 'client backend' END
+       usename::text AS user FROM pg_stat_activity, to_jsonb(pg_stat_activity) AS told
+     WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND CASE WHEN told ->> 'backend_type' IS NULL
+         THEN usename NOT IN (SELECT rolname FROM pg_roles WHERE rolsuper)
+         ELSE told ->> 'backend_type' = 'client backend' END
        AND application_name NOT LIKE 'mstdn-ops%' ORDER BY 1, 2`,
     [databases],
   )

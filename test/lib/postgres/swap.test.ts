@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Ledger } from '../../../src/lib/ledger.js'
+import { openDatabase } from '../../../src/lib/postgres/access.js'
 import { keptDatabases } from '../../../src/lib/postgres/kept.js'
-import { dropDatabase } from '../../../src/lib/postgres/scratch.js'
+import { dropDatabase, endSessions } from '../../../src/lib/postgres/scratch.js'
 import { identityOf, swapDatabases } from '../../../src/lib/postgres/swap.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
 
@@ -47,4 +49,19 @@ test('a dry run ends nobody’s session', async () => {
   await dropDatabase(planning, name)
   expect(await somebody.query('SELECT 1 AS one')).toEqual([{ one: 1 }])
   await Promise.all([somebody.close(), planning.close()])
+})
+
+test('a user ends its own sessions, and those of others do not stop it', async () => {
+  const name = await server.createDatabase('shared')
+  const admin = await server.open()
+  await admin.write("CREATE ROLE tenant LOGIN PASSWORD 'tenant'")
+  const asTenant = (database: string) =>
+    openDatabase(server.connector({ user: 'tenant', password: 'tenant', database }), {
+      ...{ ledger: new Ledger(), dryRun: false },
+    })
+  const [keeper, own, session] = [await server.open(name), await asTenant(name), await asTenant('postgres')]
+  await endSessions(session, name)
+  await expect(own.query('SELECT 1')).rejects.toThrow()
+  expect(await keeper.query('SELECT 1 AS one')).toEqual([{ one: 1 }])
+  await Promise.all([admin, keeper, session].map(database => database.close()))
 })

@@ -33,7 +33,7 @@ async function latestBackup(toolbox: Toolbox): Promise<StoredBackup> {
   const found = backups[at]
   if (found === undefined) throw noneProven(instance.domain, passedOver)
   toolbox.output.info(`The latest is ${found.name}, of ${found.manifest.startedAt}.`)
-  if (passedOver !== '') toolbox.output.info(`Newer, and passed over: ${passedOver}.`)
+  if (passedOver !== '') toolbox.output.warn(`Newer, and passed over: ${passedOver}.`)
   return found
 }
 

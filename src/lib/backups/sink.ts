@@ -114,8 +114,9 @@ function meterOf({ beside, bytesPerSecond, onPiece, onProgress, signal }: SinkOp
       beside?.end()
       done()
     },
+    // It comes after a good end, too, when the reader beside has not yet read all that was written to it.
     destroy(error, done) {
-      beside?.destroy()
+      if (error) beside?.destroy()
       done(error)
     },
   })

@@ -39,10 +39,15 @@ export function dumpStages(compression: Compression, snapshot: string, equipment
 export function decodeStages(zstd: boolean, equipment: Equipment): Stage[] {
   const stages = [
     ...(zstd ? [{ name: 'zstd', words: ['zstd', '-dc', '-q'] }] : []),
-    { name: 'pg_restore', words: ['pg_restore', '--section=data', '-f', '-'] },
+    { name: 'pg_restore', words: ['pg_restore', '--section=data', ...toStdout(equipment)] },
     { name: 'awk', words: ['awk', COUNT_ROWS] },
   ]
   return stages.map(stage => niced(stage, equipment))
+}
+
+/** From 12 on it must be said; early minor releases of what came before would write a file called `-`. */
+export function toStdout({ version }: Pick<Equipment, 'version'>): string[] {
+  return version >= 120_000 ? ['-f', '-'] : []
 }
 
 /** The app's own work comes first. */
@@ -53,7 +58,7 @@ export function niced(stage: Stage, { programs }: Equipment): Stage {
 /** A row of COPY's text format is one line: line feeds inside of values are written as \n. Rails' versions are told. */
 const COUNT_ROWS = `copying && $0 == "\\\\." { print rows "\\t" copying; copying = ""; next }
 copying { rows++; if (versions) print "version\\t" $0; next }
-/^COPY .* FROM stdin;$/ { copying = substr($0, 6, length($0) - 17); rows = 0; versions = (copying ~ /^[^ ]*[.]schema_migrations [(]version[)]$/) }
+/^COPY .* FROM stdin;$/ { copying = substr($0, 6, length($0) - 17); rows = 0; versions = (copying ~ /^([^ ]*[.])?schema_migrations [(]version[)]$/) }
 END { print (copying ? "cut" : "whole") }`
 
 export interface DecodedTable {
@@ -82,10 +87,13 @@ export function decodedVersions(printed: string): string[] {
   return (printed.match(/(?<=^version\t).+$/gm) ?? []).sort()
 }
 
-/** Reads `schema.table (columns)` with the names quoted where they must be. */
+/**
+ * Reads `schema.table (columns)` with the names quoted where they must be. Programs of before March 2018 (9.6.8, 10.3)
+ * leave the schema out, having said before which one is meant: Mastodon's is `public`.
+ */
 function identifiersIn(text: string): string[] {
-  const names = /^((?:"(?:[^"]|"")*"|[^".\s(])+)\.((?:"(?:[^"]|"")*"|[^"\s(])+)/.exec(text)
-  return [names?.[1] ?? '', names?.[2] ?? ''].map(name =>
+  const names = /^(?:((?:"(?:[^"]|"")*"|[^".\s(])+)\.)?((?:"(?:[^"]|"")*"|[^".\s(])+)/.exec(text)
+  return [names?.[1] ?? 'public', names?.[2] ?? ''].map(name =>
     name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name,
   )
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { niced } from './dump.js'
+import { niced, toStdout } from './dump.js'
 import type { Equipment, Stage } from './pipeline.js'
 
 /** Rows of one table that are picked out of a dump, and what is told of each. */
@@ -36,14 +36,16 @@ export function extractStages(
   const tables = [...new Set(pickings.map(({ table }) => table))].flatMap(table => ['-t', table])
   const stages = [
     ...(form === 'custom in zstd' ? [{ name: 'zstd', words: ['zstd', '-dc', '-q'] }] : []),
-    ...(form === 'sql' ? [] : [{ name: 'pg_restore', words: ['sh', '-c', RESTORE, 'sh', ...tables] }]),
+    ...(form === 'sql'
+      ? []
+      : [{ name: 'pg_restore', words: ['sh', '-c', RESTORE, 'sh', ...toStdout(equipment), ...tables] }]),
     { name: 'awk', words: ['env', 'LC_ALL=C', 'awk', extraction(pickings, schema)] },
   ]
   return stages.map(stage => niced(stage, equipment))
 }
 
 /** pg_restore stops after the last table that is asked for, and whoever feeds it would fail: the rest is read away. */
-const RESTORE = `trap : TERM; pg_restore --section=data -f - "$@" || exit; cat >/dev/null`
+const RESTORE = `trap : TERM; pg_restore --section=data "$@" || exit; cat >/dev/null`
 
 /** In POSIX awk. The places of the columns stand in COPY's own line, and differ by version. */
 function extraction(pickings: readonly Picking[], schema: string): string {

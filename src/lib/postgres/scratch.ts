@@ -3,6 +3,7 @@ import type { DatabaseTraits } from '../backups/manifest.js'
 import { lacks } from '../open-toolbox.js'
 import type { Toolbox } from '../toolbox.js'
 import { type Database, openDatabase } from './access.js'
+import { sqlState } from './problems.js'
 import { quoteIdent, quoteLiteral } from './quote.js'
 
 /** What databases that only prove a backup are called; a run that died left what is still there. */
@@ -83,25 +84,47 @@ export async function endSessions(maintenance: Database, name: string): Promise<
   )
 }
 
-/** Makes an empty database with these traits: owner, encoding, locale, settings, grants; and what else is to be said. */
+/**
+ * Makes an empty database with these traits: owner, encoding, locale, settings, grants; and what else is to be said.
+ * Returns the settings that this user may not give it.
+ */
 export async function createLike(
   maintenance: Database,
   name: string,
   traits: DatabaseTraits,
   more: readonly string[] = [],
-): Promise<void> {
+): Promise<string[]> {
   const clauses = [...createClauses(traits, await maintenance.serverVersionNum()), ...more]
   await maintenance.write(`CREATE DATABASE ${quoteIdent(name)} ${clauses.join(' ')}`)
-  for (const statement of settingStatements(name, traits)) await maintenance.write(statement)
+  const left: string[] = []
+  for (const [setting, value] of Object.entries(traits.settings)) {
+    const statement = settingStatement(name, setting, value)
+    if (!(await isAllowed(maintenance.write(statement)))) left.push(setting)
+  }
   if (traits.grants.length > 0) await grant(maintenance, name, traits)
+  return left
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501'
+
+/** Waits for a statement; returns false where this user lacks the right. */
+export async function isAllowed(statement: Promise<unknown>): Promise<boolean> {
+  try {
+    await statement
+    return true
+  } catch (error) {
+    if (sqlState(error) === INSUFFICIENT_PRIVILEGE) return false
+    throw error
+  }
 }
 
 /** Returns the statements that give a database the settings of another. */
 export function settingStatements(name: string, { settings }: Pick<DatabaseTraits, 'settings'>): string[] {
-  return Object.entries(settings).map(
-    ([setting, value]) =>
-      `ALTER DATABASE ${quoteIdent(name)} SET ${quoteIdent(setting)} TO ${settingText(setting, value)}`,
-  )
+  return Object.entries(settings).map(([setting, value]) => settingStatement(name, setting, value))
+}
+
+function settingStatement(name: string, setting: string, value: string): string {
+  return `ALTER DATABASE ${quoteIdent(name)} SET ${quoteIdent(setting)} TO ${settingText(setting, value)}`
 }
 
 function createClauses(traits: DatabaseTraits, version: number): string[] {

@@ -7,7 +7,7 @@ interface Taken<T> {
   result: Promise<T>
   /** How many times this process had begun or ended a change when the look began. */
   changes: number
-  /** When the look had ended; undefined while it is under way. */
+  /** When the look had ended, by a clock that never leaps; undefined while it is under way. */
   endedAt?: number
 }
 
@@ -32,14 +32,14 @@ export class SharedLook<T> {
   }
 
   #isFresh({ changes, endedAt }: Taken<T>): boolean {
-    return changes === this.#runner.changes && (endedAt === undefined || Date.now() - endedAt < BELIEVED_MS)
+    return changes === this.#runner.changes && (endedAt === undefined || performance.now() - endedAt < BELIEVED_MS)
   }
 
   #take(): Taken<T> {
     const taken: Taken<T> = { result: this.#look(), changes: this.#runner.changes }
     taken.result.then(
       () => {
-        taken.endedAt = Date.now()
+        taken.endedAt = performance.now()
       },
       () => {
         if (this.#taken === taken) this.#taken = undefined

@@ -4,8 +4,8 @@ import { pipeline } from 'node:stream/promises'
 import type { PostgresConnector, PostgresTools } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
-import { decodedTables, decodeStages } from '../../postgres/dump.js'
-import { openPipeline, type Pipeline, type Stage } from '../../postgres/pipeline.js'
+import { decodedTables, decodeStages, toStdout } from '../../postgres/dump.js'
+import { type Equipment, openPipeline, type Pipeline, type Stage } from '../../postgres/pipeline.js'
 import { listStages, restorableIds, restoreStage } from '../../postgres/toc.js'
 import type { Toolbox } from '../../toolbox.js'
 import { type PackedDump, pouredLine, restoreWords } from '../by-hand.js'
@@ -69,7 +69,7 @@ async function openCustom(
   const counting = await through(decodeStages(false, equipment), 'pg_restore')
   const tables = decodedTables(await printed(counting))
   if (tables === undefined) throw new RefusedError({ code: 'dump-not-whole', message: `${path} is cut off.` })
-  const versions = await through([VERSIONS], 'pg_restore')
+  const versions = await through([versionsStage(equipment)], 'pg_restore')
   const [part] = await surveyOf(versions.started.run.stdout, { path, cluster: false })
   await versions.sent
   return {
@@ -96,9 +96,9 @@ async function contentsOf(tools: PostgresTools, source: DumpSource): Promise<str
   return printed({ started, sent: send(source, started) })
 }
 
-const VERSIONS: Stage = {
-  name: 'pg_restore',
-  words: ['pg_restore', '--schema=public', '--table=schema_migrations', '-f', '-'],
+function versionsStage(equipment: Equipment): Stage {
+  const table = ['--schema=public', '--table=schema_migrations']
+  return { name: 'pg_restore', words: ['pg_restore', ...table, ...toStdout(equipment)] }
 }
 
 /** A pg_restore reads dumps of its own age and older ones. */
@@ -128,6 +128,8 @@ async function openSql(toolbox: Toolbox, source: DumpSource, kind: SqlDump, pack
     },
     through: async (connector, onProgress) => {
       const { database } = await connector.target()
+      // It came in one transaction: what a killed restore left is all of it, or nothing.
+      if (!(await stateThere(toolbox, connector)).isEmpty) return
       await pour(await toolsOf(toolbox, connector), { path, open: sql }, { stage: PSQL, database, onProgress })
     },
   }

@@ -273,6 +273,8 @@ function afterStep(draft: Draft, line: Unwritten): Step {
       const env = { MSTDN_BACKUP: join(storeOf(toolbox).dir, draft.name), MSTDN_AFTER: line.text }
       const byHand = `${shellLine([`MSTDN_BACKUP=${env.MSTDN_BACKUP}`])} LINE   # the one of --after-command`
       const invocation = { file: 'sh', args: ['-c', GIVEN_LINE], env, byHand, effect: 'write' } as const
+      // A shell that does not understand the line prints it with its complaint.
+      for (const part of line.text.split('\n')) toolbox.output.redactor.add('the line of --after-command', part.trim())
       const outcome = await toolbox.runner.run(invocation)
       if (outcome.exitCode === 0) return
       throw new NotUndoneError({

@@ -22,8 +22,8 @@ export async function makeFresh(context: StepContext, purpose: string): Promise<
   const [traits, standing] = [await traitsOf(live), await standingOf(live)]
   await withMaintenance(toolbox, purpose, async maintenance => {
     await dropDatabase(maintenance, fresh)
-    await createLike(maintenance, fresh, traits, standingClauses(standing))
-    const left = await setForRoles(maintenance, fresh, standing)
+    const unset = await createLike(maintenance, fresh, traits, standingClauses(standing))
+    const left = [...unset, ...(await setForRoles(maintenance, fresh, standing))]
     if (left.length > 0) toolbox.output.warn(`Not set in the new database, for want of rights: ${left.join(', ')}.`)
   })
   return fresh

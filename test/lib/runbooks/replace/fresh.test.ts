@@ -145,6 +145,21 @@ describe('a new database', () => {
     expect(warned.join()).toContain('for want of rights: search_path for reader.')
   })
 
+  test('lacks the settings and the tablespace that its maker has no right to, which is told', async () => {
+    const maintenance = await server.open()
+    await maintenance.write("ALTER DATABASE mastodon SET log_min_duration_statement TO '200ms'")
+    await maintenance.write('REVOKE CREATE ON TABLESPACE "fast disk" FROM app')
+    try {
+      const { fresh, warned } = await made('app')
+      expect(fresh).toMatchObject({ tablespace: 'pg_default', settings: {} })
+      expect(warned.join()).toContain('log_min_duration_statement, the tablespace fast disk, search_path for reader.')
+    } finally {
+      await maintenance.write('ALTER DATABASE mastodon RESET log_min_duration_statement')
+      await maintenance.write('GRANT CREATE ON TABLESPACE "fast disk" TO app')
+      await maintenance.close()
+    }
+  })
+
   test('has the live one’s kind of locale where new databases would get another', async () => {
     const maintenance = await server.open()
     const kinds = (kind: string, locale: string) =>

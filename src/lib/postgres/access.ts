@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { QueryResult, QueryResultRow } from 'pg'
 import type { PostgresConnector } from '../backends/backend.js'
 import { RefusedError } from '../errors.js'
@@ -10,6 +11,8 @@ import { cancelStatement, closeSession, openSession, type Session } from './sess
 const READ_LIMIT = '2min'
 /** No statement waits longer than this for a lock: whoever waits makes all later ones wait too. */
 const LOCK_LIMIT = '10s'
+/** Milliseconds that the end of a snapshot may take. */
+const ROLLBACK_MS = 3_000
 
 export interface WriteOptions {
   /** Positions, from 1, of parameters that no ledger, plan or error may show. */
@@ -152,7 +155,8 @@ class SessionDatabase implements Database {
       await this.#run('read', 'SET LOCAL statement_timeout = 0')
       return await work()
     } finally {
-      await this.#rollBack()
+      // There is nothing to take back. A server that stands still would be waited for without end.
+      await Promise.race([this.#rollBack(), sleep(ROLLBACK_MS, undefined, { ref: false })])
     }
   }
 

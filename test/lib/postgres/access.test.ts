@@ -355,6 +355,23 @@ test('the probe sees that the right to insert was taken from the owner, as a ful
   expect(await probe(db)).toMatchObject({ ownsDatabase: true, writable: false })
 })
 
+test('a snapshot that is given up is left, also where the server stands still', async () => {
+  const db = await server.open()
+  const [session] = await db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  const pid = session?.pid ?? 0
+  try {
+    const givenUp = db.snapshot(async () => {
+      process.kill(pid, 'SIGSTOP')
+      db.query('SELECT 1').catch(() => undefined)
+      throw new Error('given up')
+    })
+    await expect(givenUp).rejects.toThrow('given up')
+    await db.close()
+  } finally {
+    process.kill(pid, 'SIGCONT')
+  }
+})
+
 /** An ErrorResponse as a server sends it while it recovers. */
 function startingUp(): Buffer {
   const fields = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0')

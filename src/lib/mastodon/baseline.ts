@@ -62,6 +62,12 @@ function counted(name: string, table: string, columns: string): MergeStatement {
   return { needs: [table], sql: `CREATE TEMP TABLE ${name} ON COMMIT DROP AS SELECT ${columns} FROM ${table}` }
 }
 
+/**
+ * A post that was published or cancelled since would be published again at once, for Mastodon takes every row whose
+ * time has come. Source: app/workers/scheduler/scheduled_statuses_scheduler.rb @v4.3.0.
+ */
+const unscheduled: MergeStatement[] = [{ needs: ['scheduled_statuses'], sql: 'DELETE FROM scheduled_statuses' }]
+
 /** What a notification speaks of, which no foreign key declares. Source: app/models/notification.rb @v4.5.0. */
 const ACTIVITIES: Readonly<Record<string, string>> = {
   ...{ Mention: 'mentions', Status: 'statuses', Favourite: 'favourites', Poll: 'polls', Quote: 'quotes' },
@@ -95,7 +101,7 @@ export function baselineRules(version: MastodonVersion, tables: Iterable<string>
     tables: [...new Set(all.map(({ table }) => table))],
     stays: STAYS,
     owner: { table: 'accounts', column: 'account_id', gone: goneAccounts(version) },
-    before,
+    before: [...before, ...unscheduled],
     after: [...after, ...withoutTarget()],
   }
 }

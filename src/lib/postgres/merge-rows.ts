@@ -44,7 +44,8 @@ export async function mergeTables(
   copies: readonly TableCopy[],
   options: MergeOptions,
 ): Promise<CopiedTable[]> {
-  const order = [...copies, ...options.tables.map(table => ({ table }))]
+  // In the order of the whole, for what is copied may point to a table of which nothing is.
+  const order = [...options.tables.map(table => ({ table })), ...copies]
   const shapes = await readTables(from, to, order)
   const lacking = [...shapes].flatMap(([table, { lost }]) => lost.map(column => `${table}.${column}`))
   if (lacking.length > 0) throw lacksColumns(to.name, lacking)

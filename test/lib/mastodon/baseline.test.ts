@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrationsUpTo } from '../../../src/lib/backends/direct/sandbox/migrations.js'
 import { demoData } from '../../../src/lib/backends/direct/sandbox/seed.js'
 import { baselineRules } from '../../../src/lib/mastodon/baseline.js'
-import { keptTables, LIST_TABLES, type Selection } from '../../../src/lib/mastodon/identity.js'
+import { DROPPABLE_GROUPS, keptTables, LIST_TABLES, type Selection } from '../../../src/lib/mastodon/identity.js'
 import { MastodonVersion } from '../../../src/lib/mastodon/version.js'
 import type { Database } from '../../../src/lib/postgres/access.js'
 import { mergeTables } from '../../../src/lib/postgres/merge-rows.js'
@@ -252,6 +252,32 @@ describe.each(FULL ? ['2.4.5', '4.3.8', '4.7.2'] : ['2.4.5', '4.7.2'])(
       const [table, owner] = version.atLeast('2.7.0') ? ['account_stats', 'account_id'] : ['accounts', 'id']
       const counted = `SELECT statuses_count::text AS row FROM ${table} WHERE ${owner} IN (1, 107) ORDER BY ${owner}`
       expect(await rowsOf(merged.baseline, counted)).toEqual(await rowsOf(merged.before, counted))
+      await merged.close()
+    })
+
+    test('can be merged without any one group', async () => {
+      const merged = await caseOf(base, [])
+      for (const group of FULL ? DROPPABLE_GROUPS : ['personal']) {
+        await merge(merged, version, { drop: [group] })
+        const { kept, rules } = await keptOf(merged.live, version, { drop: [group] })
+        const left = rules.tables.filter(table => !(table in rules.stays) && !kept.some(row => row.table === table))
+        for (const table of left)
+          expect(await rowsOf(merged.baseline, `SELECT id::text AS row FROM "${table}"`), group).toEqual([])
+      }
+      await merged.close()
+    })
+
+    test.runIf(version.atLeast('2.7.0'))('publishes nothing that was scheduled then', async () => {
+      const merged = await caseOf(base, [])
+      await merged.baseline.write('INSERT INTO scheduled_statuses (id, account_id, scheduled_at) VALUES (1, 1, now())')
+      await merged.baseline.write(
+        'UPDATE media_attachments SET scheduled_status_id = 1 WHERE id = (SELECT min(id) FROM media_attachments)',
+      )
+      await merge(merged, version)
+      expect(await rowsOf(merged.baseline, 'SELECT id::text AS row FROM scheduled_statuses')).toEqual([])
+      expect(await rowsOf(merged.baseline, 'SELECT id::text AS row FROM media_attachments ORDER BY 1')).toEqual(
+        await rowsOf(merged.before, 'SELECT id::text AS row FROM media_attachments ORDER BY 1'),
+      )
       await merged.close()
     })
 

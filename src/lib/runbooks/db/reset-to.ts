@@ -3,6 +3,7 @@ import type { StepBack } from '../../backups/diff.js'
 import { namedBackup } from '../../backups/named.js'
 import type { StoredBackup } from '../../backups/store.js'
 import { RefusedError } from '../../errors.js'
+import { pendingMigrations } from '../../mastodon/migrations.js'
 import type { Step } from '../../runbook/step.js'
 import { grouped, plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -16,9 +17,16 @@ import { liveDatabase } from '../replace/live.js'
 import { afterSwap, beforeSwap, compareMergedStep, type MergeSides, mergeStep, ordered } from '../replace/merge.js'
 import { migrateStep } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
-import { fillStep, newDatabase, orderStep, promoteStep, raiseNewStep } from '../replace/new-database.js'
+import {
+  fillStep,
+  newDatabase,
+  orderStep,
+  promoteStep,
+  raiseNewMigratedStep,
+  raiseNewStep,
+} from '../replace/new-database.js'
 import { clearRedisStep, drain, jobsAsideStep } from '../replace/redis.js'
-import { raiseStep, swapStep } from '../replace/swap.js'
+import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import type { ResetOptions } from './reset.js'
 import { backInTime, compareStep, refuseBad, refuseForeign, restoreStep } from './restore.js'
@@ -52,6 +60,7 @@ export async function checkBaseline(
 ): Promise<void> {
   const backup = await namedBackup(toolbox, path)
   if (isOlder && toolbox.backend.oneOff === undefined) throw notMigrated(backup)
+  if (isOlder) await refusePutOff(toolbox)
   await refuseBad(toolbox, backup, options)
 }
 
@@ -61,6 +70,18 @@ function notMigrated({ name }: StoredBackup): RefusedError {
     message: `The backup ${name} is of an older release.`,
     cause: 'The migrations that it lacks cannot be run from here.',
     next: 'Choose a backup that the installed release has made: mstdn-ops db:backups',
+  })
+}
+
+/** The backup gets every migration that it lacks: where the live database has not, their tables are not the same. */
+async function refusePutOff(toolbox: Toolbox): Promise<void> {
+  const pending = await pendingMigrations(toolbox, { fresh: true })
+  if (pending.length === 0) return
+  throw new RefusedError({
+    code: 'migrations-pending',
+    message: `${plural(pending.length, 'migration is', 'migrations are')} pending in the live database.`,
+    cause: 'The backup is of an older release, and would be migrated beyond it.',
+    next: 'Run them first: mstdn-ops db:migrate',
   })
 }
 
@@ -122,14 +143,12 @@ function mergedSteps(options: ResetOptions): Step[] {
 function migratedSteps(options: ResetOptions): Step[] {
   return [
     jobsAsideStep(),
+    raiseStep(namesOf),
     swapStep(namesOf, context => keptUntil(context, options)),
     migrateStep(),
+    raiseMigratedStep(namesOf),
     ...keptSteps(options, afterSwap),
     analyzeTargetStep(liveDatabase),
-    raiseStep(async context => {
-      const { live, kept } = await namesOf(context)
-      return { live: kept, fresh: live, kept }
-    }),
   ]
 }
 
@@ -141,7 +160,7 @@ export async function orderedBaselineSteps(
   firstRows: Step,
 ): Promise<Step[]> {
   const content = contentOf(await namedBackup(toolbox, path), options)
-  const kept = [...keptSteps(options, ordered), analyzeTargetStep(newDatabase), raiseNewStep()]
+  const kept = [...keptSteps(options, ordered), analyzeTargetStep(newDatabase)]
   return [
     orderStep(options.plan, options),
     fillStep(content),
@@ -150,7 +169,9 @@ export async function orderedBaselineSteps(
     stopAllStep(drain(options.drainSeconds)),
     lookHereStep(),
     jobsAsideStep(),
-    ...(isOlder ? [promoteStep(), migrateStep(), ...kept] : [...kept, promoteStep()]),
+    ...(isOlder
+      ? [raiseNewStep(), promoteStep(), migrateStep(), raiseNewMigratedStep(), ...kept]
+      : [...kept, raiseNewStep(), promoteStep()]),
     clearRedisStep(),
     firstRows,
     startAllStep(),

@@ -9,7 +9,7 @@ import { fillViews } from '../../postgres/copy-schema.js'
 import { quoteIdent } from '../../postgres/quote.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
-import { inBoth, type Sides } from './sides.js'
+import { fillInBoth, inBoth, type Sides } from './sides.js'
 
 /** Tells which rows a run keeps. */
 export type Kept = (toolbox: Toolbox) => Promise<readonly KeptTable[]>
@@ -34,7 +34,7 @@ export function copyStep(kept: Kept, sides: Sides): Step {
     run: async context => {
       const copies = await copiesOf(context.toolbox, kept)
       if (context.dryRun) return plan(context, copies, sides)
-      await inBoth(sides, context, 'copy', async (from, to) => {
+      await fillInBoth(sides, context, 'copy', async (from, to) => {
         const copied = await copyTables(from, to, copies, {
           mustBeEmpty: NEVER_IN_FRESH,
           onProgress: (table, rows) => context.progress(`${table}: ${rows} rows`),

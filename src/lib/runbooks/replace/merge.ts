@@ -11,7 +11,8 @@ import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { type CopiedRows, copiedRows, countRowsOf, noteCopied, tablesOf, WHOLE } from './identity.js'
 import { liveName, namesOf } from './names.js'
-import { besideByName, besideOrdered, inBoth, type Sides } from './sides.js'
+import { besideByName, besideOrdered, fillInBoth, inBoth, type Sides } from './sides.js'
+import { stopAgain } from './writers.js'
 
 /** What a run leaves out of what a reset keeps. */
 type Left = Pick<Selection, 'drop' | 'withoutFollows'>
@@ -20,16 +21,23 @@ type Left = Pick<Selection, 'drop' | 'withoutFollows'>
 export interface MergeSides extends Sides {
   /** What a plan calls the first one. */
   source(context: StepContext): Promise<string>
+  /** Sees to it that nobody writes where the restored one may be served already. */
+  quiet?(context: StepContext): Promise<void>
 }
 
 /** The restored database has the live one's tables already: the rows come before it takes its place. */
 export const beforeSwap: MergeSides = { ...besideByName, source: ({ toolbox }) => liveName(toolbox) }
 
-/** It has taken the live one's place, for only there the app's own migrations can be run. */
+/**
+ * It has taken the live one's place, for only there the app's own migrations can be run. A machine that was restarted
+ * since may have started the app by itself.
+ */
 export const afterSwap: MergeSides = {
+  quiet: stopAgain,
   live: async (context, purpose) => openOther(context.toolbox, (await namesOf(context)).kept, purpose),
   fresh: async (context, purpose) => openOther(context.toolbox, (await namesOf(context)).live, purpose),
   planned: ({ toolbox }) => liveName(toolbox),
+  isOnServer: true,
   source: async context => (await namesOf(context)).kept,
 }
 
@@ -44,7 +52,8 @@ export function mergeStep(left: Left, sides: MergeSides): Step {
     effect: 'write',
     run: async context => {
       if (context.dryRun) return record(context, await presentRows(context.toolbox, left), sides)
-      const kept = await inBoth(sides, context, 'merge', async (from, to) => {
+      await sides.quiet?.(context)
+      const kept = await fillInBoth(sides, context, 'merge', async (from, to) => {
         const { rows, rules } = await rulesOf(context.toolbox, from, left)
         const onProgress = (table: string, count: number) => context.progress(`${table}: ${count} rows`)
         const copied = await mergeTables(from, to, rows, { ...rules, onProgress })

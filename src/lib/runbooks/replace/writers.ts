@@ -4,6 +4,7 @@ import type { Database } from '../../postgres/access.js'
 import { withMaintenance } from '../../postgres/scratch.js'
 import { clientsOf, inUse } from '../../postgres/swap.js'
 import type { Step, StepContext } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
 import { liveName } from './names.js'
 
 /** Milliseconds in which connections of what was stopped come to their end. */
@@ -60,14 +61,22 @@ export function lookStep(): Step {
     title: 'Look whether anybody else is connected to the database',
     effect: 'read',
     run: async ({ toolbox, dryRun }) => {
-      if (dryRun) return
-      await toolbox.letGoOfDatabase()
-      const live = await liveName(toolbox)
-      await withMaintenance(toolbox, 'look', async maintenance => {
-        await untilAlone(maintenance, live)
-      })
+      if (!dryRun) await aloneInLive(toolbox)
     },
   }
+}
+
+/** Stops what runs although the run has stopped it. @throws RefusedError naming who stays connected. */
+export async function stopAgain({ toolbox }: StepContext): Promise<void> {
+  const { processes } = toolbox.backend
+  if (processes && !(await processes.list()).every(isStopped)) await processes.stop(ROLES)
+  await aloneInLive(toolbox)
+}
+
+async function aloneInLive(toolbox: Toolbox): Promise<void> {
+  await toolbox.letGoOfDatabase()
+  const live = await liveName(toolbox)
+  await withMaintenance(toolbox, 'look', maintenance => untilAlone(maintenance, live))
 }
 
 /** Returns once nobody is connected to the database but this tool. @throws RefusedError naming who stays. */

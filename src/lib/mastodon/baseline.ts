@@ -2,10 +2,15 @@ import { arriving, GONE, type MergeOptions, type MergeStatement, staying } from 
 import { keptTables } from './identity.js'
 import type { MastodonVersion } from './version.js'
 
+/** No NOT IN, which the server answers row by row once the list is longer than its memory for it. */
+function notGone(accounts: string): string {
+  return `NOT EXISTS (SELECT FROM ${GONE} g WHERE g.id = ${accounts}.id)`
+}
+
 /** Of tables that hold what a reset keeps and content beside it: the rows of a baseline that stay. */
 const OF_OTHERS = `account_id IN (SELECT id FROM ${staying('accounts')})`
 const STAYS: Readonly<Record<string, string>> = {
-  accounts: `domain IS NOT NULL AND id NOT IN (SELECT id FROM ${GONE})`,
+  accounts: `domain IS NOT NULL AND ${notGone('accounts')}`,
   keypairs: OF_OTHERS,
   account_stats: OF_OTHERS,
   featured_tags: OF_OTHERS,
@@ -25,10 +30,35 @@ function goneAccounts(version: MastodonVersion): string {
   const suspended = version.atLeast('2.9.0') ? 'n.suspended_at IS NOT NULL' : 'n.suspended'
   const name = (row: string) => `lower(${row}.username) || '@' || lower(coalesce(${row}.domain, ''))`
   return `SELECT a.id FROM accounts a LEFT JOIN ${accounts} n ON n.id = a.id
-WHERE n.id IS NULL AND a.domain IS NULL OR ${name('n')} <> ${name('a')}
-  OR n.domain IS NULL AND (${suspended} OR n.id > 0 AND NOT EXISTS (SELECT FROM ${users} u WHERE u.account_id = n.id))
-  OR EXISTS (SELECT FROM ${blocks} b WHERE b.severity = 1
-    AND (lower(a.domain) = lower(b.domain) OR right(lower(a.domain), length(b.domain) + 1) = '.' || lower(b.domain)))`
+WHERE n.id IS NULL AND a.domain IS NULL OR ${name('n')} <> ${name('a')} OR ${suspended}
+UNION SELECT n.id FROM ${accounts} n
+WHERE n.domain IS NULL AND n.id > 0 AND NOT EXISTS (SELECT FROM ${users} u WHERE u.account_id = n.id)
+UNION SELECT a.id FROM accounts a JOIN (${domainsUnder(blocks, 1)}) d ON d.domain = a.domain`
+}
+
+/** Returns a query of the domains of accounts that a block of this severity is for, or for a parent, and since when. */
+function domainsUnder(blocks: string, severity: 0 | 1): string {
+  return `SELECT d.domain, min(b.created_at) AS since
+FROM (SELECT DISTINCT domain, string_to_array(lower(domain), '.') AS parts FROM accounts WHERE domain IS NOT NULL) d
+CROSS JOIN LATERAL generate_series(1, array_length(d.parts, 1)) AS i
+JOIN ${blocks} b ON lower(b.domain) = array_to_string(d.parts[i:array_length(d.parts, 1)], '.')
+WHERE b.severity = ${severity} GROUP BY d.domain`
+}
+
+/**
+ * Who was met before the server was limited has it written in the own row, as one who is met since. Whom the live
+ * database knows is as it is there. Source: app/services/block_domain_service.rb @v2.4.0, @v4.3.0.
+ */
+function limited(version: MastodonVersion): MergeStatement {
+  const [change, isFree] = version.atLeast('2.9.0')
+    ? ['silenced_at = d.since', 'a.silenced_at IS NULL']
+    : ['silenced = true', 'NOT a.silenced']
+  return {
+    needs: ['domain_blocks'],
+    sql: `UPDATE accounts a SET ${change} FROM (${domainsUnder('domain_blocks', 0)}) d
+WHERE d.domain = a.domain AND ${isFree}
+  AND NOT EXISTS (SELECT FROM ${arriving('accounts')} n WHERE n.id = a.id)`,
+  }
 }
 
 const COUNTED = 'mstdn_counted'
@@ -37,7 +67,7 @@ const FEATURED = 'mstdn_featured'
 /** How many posts a local account has is told by the baseline, which has them. */
 function counts(version: MastodonVersion): Pick<MergeOptions, 'before' | 'after'> {
   const [table, owner] = version.atLeast('2.7.0') ? ['account_stats', 'account_id'] : ['accounts', 'id']
-  const local = `SELECT id FROM accounts WHERE domain IS NULL AND id NOT IN (SELECT id FROM ${GONE})`
+  const local = `SELECT id FROM accounts WHERE domain IS NULL AND ${notGone('accounts')}`
   return {
     before: [
       counted(COUNTED, table, `${owner} AS id, statuses_count`),
@@ -102,6 +132,6 @@ export function baselineRules(version: MastodonVersion, tables: Iterable<string>
     stays: STAYS,
     owner: { table: 'accounts', column: 'account_id', gone: goneAccounts(version) },
     before: [...before, ...unscheduled],
-    after: [...after, ...withoutTarget()],
+    after: [...after, limited(version), ...withoutTarget()],
   }
 }

@@ -100,7 +100,13 @@ SELECT ${values.join(', ')} FROM json_to_recordset($1::json) AS r (${texts.join(
   let rows = 0
   for await (const batch of batches(from, selectFrom(copy, shape)))
     rows += await writeBatch(to, copy.table, insert, batch)
+  if (rows > 0) await analyze(to, arriving(copy.table))
   return rows
+}
+
+/** Nothing else does it to a temporary table, and of an unknown one the server expects little. */
+async function analyze(to: Database, table: string): Promise<void> {
+  await to.write(`ANALYZE ${quoteIdent(table)}`, [], silent)
 }
 
 function columnsOf({ columns }: Shape): string {
@@ -110,6 +116,7 @@ function columnsOf({ columns }: Shape): string {
 async function replaceAll(to: Database, tables: readonly string[], shapes: Shapes, options: MergeOptions) {
   const { owner, stays } = options
   await to.write(`CREATE TEMP TABLE ${GONE} ON COMMIT DROP AS ${owner.gone}`, [], silent)
+  await analyze(to, GONE)
   await runEach(to, options.before)
   for (const table of tables) await replaceRows(to, table, shapes.get(table) as Shape, stays[table])
   await dropOwned(to, options)
@@ -120,8 +127,11 @@ async function replaceRows(to: Database, table: string, shape: Shape, stays: str
   const [name, key] = [quoteIdent(table), quoteIdent(shape.key.name)]
   const [fresh, old, columns] = [quoteIdent(arriving(table)), quoteIdent(staying(table)), columnsOf(shape)]
   const remembered = `CREATE TEMP TABLE ${old} ON COMMIT DROP AS SELECT ${columns} FROM ${name}
-WHERE (${stays}) AND ${key} NOT IN (SELECT ${key} FROM ${fresh})`
-  if (stays !== undefined) await to.write(remembered, [], silent)
+WHERE (${stays}) AND NOT EXISTS (SELECT FROM ${fresh} f WHERE f.${key} = ${name}.${key})`
+  if (stays !== undefined) {
+    await to.write(remembered, [], silent)
+    await analyze(to, staying(table))
+  }
   await to.write(`DELETE FROM ${name}`, [], silent)
   const identity = shape.columns.some(column => column.identity) ? ' OVERRIDING SYSTEM VALUE' : ''
   const insert = `INSERT INTO ${name} (${columns})${identity} SELECT ${columns} FROM`
@@ -138,14 +148,12 @@ WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
     [owner.column],
   )
   const column = quoteIdent(owner.column)
-  for (const { table } of rows.filter(row => !tables.includes(row.table))) {
-    await to.write(
-      `DELETE FROM ${quoteIdent(table)} t WHERE ${column} IN (SELECT id FROM ${GONE}) OR ${column} IS NOT NULL
-  AND NOT EXISTS (SELECT FROM ${quoteIdent(owner.table)} o WHERE o.id = t.${column})`,
-      [],
-      silent,
-    )
-  }
+  const isNobodys = `${column} IS NOT NULL AND NOT EXISTS (SELECT FROM ${quoteIdent(owner.table)} o WHERE o.id = t.${column})`
+  // One by one, for the server joins what stands alone, and looks an OR up row by row.
+  const conditions = [`${column} IN (SELECT id FROM ${GONE})`, isNobodys]
+  for (const { table } of rows.filter(row => !tables.includes(row.table)))
+    for (const condition of conditions)
+      await to.write(`DELETE FROM ${quoteIdent(table)} t WHERE ${condition}`, [], silent)
 }
 
 /** Those that no foreign key declares. */

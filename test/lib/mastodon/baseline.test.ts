@@ -243,6 +243,38 @@ describe.each(FULL ? ['2.4.5', '4.3.8', '4.7.2'] : ['2.4.5', '4.7.2'])(
       },
     )
 
+    test('brings servers and remote accounts back as they are moderated now', async () => {
+      const merged = await caseOf(base, [])
+      const names = [
+        'a.limited.example',
+        'notlimited.example',
+        'alone.example',
+        'A.b.blocked.example',
+        'unblocked.example',
+      ]
+      for (const [at, domain] of names.entries()) {
+        const id = 960 + at
+        const account = insert('accounts', 'id, username, domain, uri', `${id}, 'far', '${domain}', 'urn:x:${id}'`)
+        for (const database of [merged.live, merged.baseline]) await database.write(account)
+        await merged.baseline.write(insert('statuses', 'account_id, text', `${id}, 'of ${domain}'`))
+      }
+      await merged.live.write(insert('domain_blocks', 'domain, severity', "'limited.example', 0"))
+      await merged.live.write(insert('domain_blocks', 'domain, severity', "'Blocked.example', 1"))
+      const [suspended, silenced] = version.atLeast('2.9.0')
+        ? ['suspended_at = now()', 'silenced_at = (SELECT min(created_at) FROM domain_blocks WHERE severity = 0)']
+        : ['suspended = true', 'silenced']
+      await merged.live.write(`UPDATE accounts SET ${suspended} WHERE id = 962`)
+      // Culled here is not deleted there: whom the live database does not know is in the backup.
+      await merged.live.write('DELETE FROM accounts WHERE id = 964')
+      await merge(merged, version)
+      const far = 'id BETWEEN 960 AND 964 ORDER BY 1'
+      const ids = (sql: string) => rowsOf(merged.baseline, sql)
+      expect(await ids(`SELECT id::text AS row FROM accounts WHERE ${silenced} AND ${far}`)).toEqual(['960'])
+      const posts = 'SELECT account_id::text AS row FROM statuses WHERE account_id BETWEEN 960 AND 964 ORDER BY 1'
+      expect(await ids(posts)).toEqual(['960', '961', '964'])
+      await merged.close()
+    })
+
     test('has nothing of what is left out, and counts the posts that it has', async () => {
       const merged = await caseOf(base, all['emptied before'] ?? [])
       await merge(merged, version, { drop: ['tokens', 'moderation'], withoutFollows: true })

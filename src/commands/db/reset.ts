@@ -25,7 +25,7 @@ Sidekiq stopped, what is kept is copied and compared, and the names of both data
 The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops it.
 
 With --to the new database is not empty: it has the posts of an earlier backup. Accounts, keys, follows, settings and
-the other lists are as they are now; who was deleted, suspended or blocked since does not come back.`
+the other lists are as they are now; who was suspended or blocked since, or deleted here, does not come back.`
   static override examples = [
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %> --confirm example.social',

@@ -216,7 +216,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
     ...['swap', 'migrate', 'merge', 'raise-ids'].map(step => ['kill', step] as ['kill', string]),
     ...(['swap', 'merge'].map(step => ['failure', step]) as ['failure', string][]),
   ]
-  describe.runIf(FULL && version === '4.5.3')('with a backup of an older schema', () => {
+  describe.each(FULL && version === '4.5.3' ? ['an older'] : [])('with a backup of %s schema', () => {
     test('it is migrated first', async () => {
       const { name } = await baseline(true)
       const { exitCode, stderr } = await story.tool(

@@ -3,7 +3,7 @@ import { NotUndoneError } from '../../errors.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { formationOf } from '../scale/scale.js'
-import { untilAlone } from './writers.js'
+import { noteServed, noteStoppedFor, untilAlone } from './writers.js'
 
 type Size = Pick<ProcessSize, 'name' | 'quantity'>
 
@@ -82,9 +82,9 @@ export function startAllStep(): Step {
     title: 'Scale every process type to what it was, and wait until all are up',
     effect: 'write',
     run: async context => {
+      await noteServed(context)
       await startAgain(context)
-      const since = Number(context.noted('stopped-at') ?? Date.now())
-      if (!context.dryRun) await context.note('stopped-for', String(Date.now() - since))
+      await noteStoppedFor(context)
     },
     undo: async context => scale(context, notedSizes(context).map(none)),
   }

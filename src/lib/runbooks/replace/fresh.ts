@@ -7,6 +7,7 @@ import { setForRoles, standingClauses, standingOf } from '../../postgres/standin
 import { identityOf, renameDatabase } from '../../postgres/swap.js'
 import type { StepContext } from '../../runbook/step.js'
 import { namesOf } from './names.js'
+import { mayHaveServed } from './writers.js'
 
 /** Milliseconds that a server gets which was restarted, or recovers from a crash, often the very cause of the way back. */
 const PATIENCE_MS = 60_000
@@ -65,7 +66,7 @@ async function onceUp(
   }
 }
 
-/** It was the live database, and everything had been started with it. */
-function hasServed({ noted }: StepContext, identity: string | undefined): boolean {
-  return identity !== undefined && identity === noted('fresh-oid') && noted('stopped-for') !== undefined
+/** It was the live database, and it had been begun to start everything with it. */
+function hasServed(context: StepContext, identity: string | undefined): boolean {
+  return identity !== undefined && identity === context.noted('fresh-oid') && mayHaveServed(context)
 }

@@ -7,6 +7,7 @@ import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { migratedIdsStep } from './migrate.js'
 import type { Names } from './names.js'
+import { mayHaveServed } from './writers.js'
 
 /** Ids that the replaced database gave out are known to other servers, which would ignore them the second time. */
 export function raiseStep(names: Names): Step {
@@ -21,7 +22,7 @@ export function raiseStep(names: Names): Step {
     },
     // It goes with the new database; but what that gave out while the instance served from it must not come again either.
     undo: async context => {
-      if (context.noted('stopped-for') === undefined) return
+      if (!mayHaveServed(context)) return
       const { live, fresh } = await names(context)
       await betweenBoth(context, { from: fresh, to: live }, raiseSequences)
     },

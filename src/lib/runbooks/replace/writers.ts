@@ -11,6 +11,8 @@ import { liveName } from './names.js'
 const FADING_MS = 10_000
 /** Web first, so that nothing new comes in while Sidekiq works its queues off. */
 const ORDER: readonly Role[] = ['web', 'streaming', 'sidekiq']
+/** Under this key a run notes since when (ISO 8601) what it put in place may have been written into. */
+const SERVED = 'served-from'
 
 /** Stops everything that can be stopped from here, and notes what ran. */
 export function stopStep(beforeSidekiq: (context: StepContext) => Promise<void>): Step {
@@ -40,12 +42,31 @@ export function startStep(): Step {
     effect: 'write',
     needed: async ({ toolbox }) => toolbox.backend.processes !== undefined || 'nothing was stopped from here',
     run: async context => {
+      await noteServed(context)
       await startAgain(context)
-      const since = Number(context.noted('stopped-at') ?? Date.now())
-      if (!context.dryRun) await context.note('stopped-for', String(Date.now() - since))
+      await noteStoppedFor(context)
     },
     undo: async ({ toolbox }) => processesOf(toolbox.backend.processes).stop(ROLES),
   }
+}
+
+/**
+ * Notes that people may write into what is live now. Before the first process is started: some of them serve long before
+ * the last one is healthy, or is found not to be.
+ */
+export async function noteServed({ note, dryRun }: StepContext): Promise<void> {
+  if (!dryRun) await note(SERVED, new Date().toISOString())
+}
+
+/** Whether the run had begun to start everything with what it put in the place of the live database. */
+export function mayHaveServed({ noted }: Pick<StepContext, 'noted'>): boolean {
+  return noted(SERVED) !== undefined
+}
+
+/** Notes for how long, in milliseconds, nothing served. */
+export async function noteStoppedFor({ note, noted, dryRun }: StepContext): Promise<void> {
+  const since = Number(noted('stopped-at') ?? Date.now())
+  if (!dryRun) await note('stopped-for', String(Date.now() - since))
 }
 
 async function startAgain(context: StepContext): Promise<void> {

@@ -65,7 +65,7 @@ async function left(): Promise<{ names: string[]; kept: string[] }> {
 }
 
 test('a new database that the instance has served from is kept, where rollback finds it', async () => {
-  const context = contextWith({ ...(await swappedBack()), 'stopped-for': '12' })
+  const context = contextWith({ ...(await swappedBack()), 'served-from': '2026-11-22T03:15:00Z' })
   await takeFreshBack(context, 'test')
   await takeFreshBack(context, 'test')
   expect(await left()).toEqual({ names: [keptName(`run-${runs}`)], kept: [`run-${runs}`] })
@@ -78,7 +78,7 @@ test('one that nothing was started with is dropped', async () => {
 
 test('one that was made anew after another had served is dropped', async () => {
   await swappedBack()
-  await takeFreshBack(contextWith({ 'fresh-oid': '1', 'stopped-for': '12' }), 'test')
+  await takeFreshBack(contextWith({ 'fresh-oid': '1', 'served-from': '2026-11-22T03:15:00Z' }), 'test')
   expect(await left()).toEqual({ names: [], kept: [] })
 })
 

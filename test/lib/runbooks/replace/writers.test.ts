@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AppProcess, FormerProcess, Processes } from '../../../../src/lib/backends/backend.js'
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
-import { startStep, stopStep } from '../../../../src/lib/runbooks/replace/writers.js'
+import { mayHaveServed, startStep, stopStep } from '../../../../src/lib/runbooks/replace/writers.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
 /** Processes that are stopped by role and started by what ran before, as a backend does. */
@@ -54,4 +54,20 @@ test.each(['start', 'undo'] as const)('what an operator had stopped is not start
   await stop.run(context)
   await (how === 'start' ? startStep().run(context) : stop.undo?.(context))
   expect(list).toEqual(made())
+})
+
+test('what may have been served is noted before anything is started, for a start may fail when web serves already', async () => {
+  const list = made()
+  const processes = processesOf(list)
+  const context = contextWith(processes)
+  await stopStep(async () => undefined).run(context)
+  const start = async () => {
+    expect(mayHaveServed(context)).toBe(true)
+    throw new Error('Sidekiq is unhealthy')
+  }
+  const failing = { ...context, toolbox: { ...context.toolbox, backend: { ...context.toolbox.backend } } }
+  Object.assign(failing.toolbox.backend, { processes: { ...processes, start } })
+  expect(mayHaveServed(context)).toBe(false)
+  await expect(startStep().run(failing)).rejects.toThrow('Sidekiq is unhealthy')
+  expect(mayHaveServed(context)).toBe(true)
 })

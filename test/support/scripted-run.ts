@@ -27,6 +27,8 @@ export interface ScriptedStep {
   /** Without an undo. */
   irreversible?: boolean
   atomic?: boolean
+  /** What the run has made is in use once it has left its row. */
+  inUse?: boolean
   repeatable?: boolean
   notNeeded?: boolean
   /** Says `in ID` on stdout and goes on when this file is there. */
@@ -53,6 +55,9 @@ function stepOf(trail: string, scriptedStep: ScriptedStep): Step {
     ...(scriptedStep.irreversible
       ? { irreversible: 'it is scripted so' }
       : { undo: c => undo(c, trail, scriptedStep) }),
+    ...(scriptedStep.inUse
+      ? { inUse: async ({ toolbox }) => ((await rowsOf(toolbox, trail)).includes(id) ? 'People use it.' : undefined) }
+      : {}),
     needed: async () => !scriptedStep.notNeeded,
     done: async ({ toolbox }) => (await rowsOf(toolbox, trail)).includes(id),
     run: async context => {

@@ -7,7 +7,7 @@ import type { Journal, RunRecord, StepState } from './journal.js'
 import { settlementOf } from './settle.js'
 import { Interrupted, type Interruption, watchSignals } from './signals.js'
 import type { Step, StepContext } from './step.js'
-import { type Ending, endOf, type Left, verdict } from './verdict.js'
+import { type Ending, endOf, type Left, notTakenBack, verdict } from './verdict.js'
 
 /**
  * The boundaries of a step. `started` and `acted` lie around its work, `before` and `after` around what the journal
@@ -54,6 +54,8 @@ export interface LoopParts {
 const NEVER = new AbortController().signal
 /** States of a step that was begun and has not been taken back. */
 const BEGUN: readonly StepState[] = ['started', 'done', 'failed', 'undoing', 'undo-failed']
+/** States of a step whose way back was begun. */
+const UNDOING: readonly StepState[] = ['undoing', 'undo-failed']
 /** States that do not tell whether the step's work stands. */
 const UNSETTLED: readonly StepState[] = ['started', 'failed', 'undoing', 'undo-failed']
 
@@ -66,6 +68,8 @@ export class RunLoop {
   #under: { step: Step; drawing: Drawing } | undefined
   #journalFailed = false
   #stop: AbortSignal = NEVER
+  /** It was interrupted when nothing could be taken back any more. */
+  #goesOn = false
 
   constructor(parts: LoopParts) {
     this.#parts = parts
@@ -81,13 +85,13 @@ export class RunLoop {
       const drawing = await this.#draw(this.#parts.name, this.#parts.steps)
       try {
         for (const step of this.#parts.steps) {
-          interruption.throwIfStopped()
+          await this.#heed(interruption)
           await this.#take(step, before.get(step.id), drawing)
         }
-        if (this.#canGoBack()) interruption.throwIfStopped()
+        if (this.#canGoBack()) await this.#heed(interruption)
       } catch (error) {
         await drawing.end()
-        throw await this.#undoAll(error, interruption)
+        throw await this.#turnBack(error, interruption)
       }
       await drawing.end()
       await this.#endDone()
@@ -98,7 +102,45 @@ export class RunLoop {
   back(record: RunRecord, cause: unknown): Promise<OperatorError> {
     const begun = (step: Step) => BEGUN.includes(record.steps.get(step.id) ?? 'undone')
     this.#pushed.push(...this.#parts.steps.filter(begun))
-    return this.#watched(interruption => this.#undoAll(cause, interruption, record))
+    return this.#watched(async interruption => {
+      const goingBack = (step: Step) => UNDOING.includes(record.steps.get(step.id) ?? 'undone')
+      const inUse = this.#pushed.some(goingBack) ? undefined : await this.#inUse()
+      const { name: runbook, runId } = this.#parts
+      if (inUse !== undefined) throw notTakenBack({ runbook, runId, inUse })
+      return this.#undoAll(cause, interruption, record)
+    })
+  }
+
+  /** An interruption takes nothing back that is in use: the run goes on to its end, which is not far. */
+  async #heed(interruption: Interruption): Promise<void> {
+    if (!interruption.stop.aborted || this.#goesOn) return
+    const inUse = await this.#inUse()
+    if (inUse === undefined) interruption.throwIfStopped()
+    this.#goesOn = true
+    this.#parts.toolbox.output.warn(`${inUse} Nothing is taken back: the run goes on to its end.`)
+  }
+
+  /** Returns what the run has come to: undone, or left as it is where it is in use. */
+  async #turnBack(cause: unknown, interruption: Interruption): Promise<OperatorError> {
+    const inUse = await this.#inUse()
+    const step = this.#pushed.at(-1)
+    if (inUse === undefined || step === undefined) return this.#undoAll(cause, interruption)
+    return this.#end({
+      runbook: this.#parts.name,
+      runId: this.#parts.runId,
+      cause,
+      inUse,
+      left: [{ step, why: inUse }],
+    })
+  }
+
+  /** Returns why nothing may be taken back. What cannot be asked is taken for in use. */
+  async #inUse(): Promise<string | undefined> {
+    for (const step of this.#pushed) {
+      const found = await step.inUse?.(this.#contextOf(step)).catch(messageOf)
+      if (found !== undefined) return found
+    }
+    return undefined
   }
 
   /** Watches signals and keeps the log for the length of the work. A log that cannot be written stops nothing. */

@@ -49,6 +49,11 @@ export interface Step {
   settle?(context: StepContext): Promise<Settled>
   /** Takes back what the step did; safe when it did nothing, half or all of it. */
   undo?(context: StepContext): Promise<void>
+  /**
+   * Asked before a run is taken back, of a step that was begun: the reason in words when what the run has made is in use
+   * by now. Then nothing is taken back: the run goes on to its end. Undefined: it can be taken back.
+   */
+  inUse?(context: StepContext): Promise<string | undefined>
   /** The step changes all or nothing (one transaction, one process that looks before it acts): a failure left nothing. */
   readonly atomic?: boolean
   /** Doing it again is harmless and nothing waits for it: a failure is told, but holds up no other run. */

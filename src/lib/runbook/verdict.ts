@@ -4,6 +4,7 @@ import {
   NotUndoneError,
   OperatorError,
   OutcomeUnknownError,
+  RefusedError,
   UndoneError,
 } from '../errors.js'
 import type { RunEnd } from './journal.js'
@@ -23,6 +24,8 @@ export interface Ending {
   /** What made it turn back. */
   cause: unknown
   left: readonly Left[]
+  /** Why nothing was taken back, where what the run has made is in use. */
+  inUse?: string
   /** The journal does not know what was undone. */
   journalFailed: boolean
 }
@@ -46,6 +49,16 @@ export function verdict(ending: Ending): OperatorError {
   })
 }
 
+/** Returns the refusal to take back what is in use. */
+export function notTakenBack({ runbook, runId, inUse }: Pick<Ending, 'runbook' | 'runId'> & { inUse: string }) {
+  return new RefusedError({
+    code: 'in-use',
+    message: `${runbook} is not taken back any more: nothing was changed.`,
+    cause: inUse,
+    next: `mstdn-ops resume (goes on with run ${runId}), or mstdn-ops resume --abandon`,
+  })
+}
+
 function leftError(ending: Ending): OperatorError {
   const { code, message, cause, next } = partsOf(ending)
   const list = ending.left.map(({ step, why }) => `${step.title} (${why})`).join('; ')
@@ -54,7 +67,8 @@ function leftError(ending: Ending): OperatorError {
   return ending.cause instanceof OutcomeUnknownError ? new OutcomeUnknownError(parts) : new NotUndoneError(parts)
 }
 
-function resumeText({ runId, journalFailed }: Ending): string {
+function resumeText({ runId, inUse, journalFailed }: Ending): string {
+  if (inUse !== undefined) return `mstdn-ops resume (goes on with run ${runId}), or mstdn-ops resume --abandon`
   if (journalFailed) return 'Make room for the journal, then: mstdn-ops resume --undo (takes back the rest)'
   return `mstdn-ops resume (goes on with run ${runId}), mstdn-ops resume --undo (takes it back), or mstdn-ops resume --abandon`
 }

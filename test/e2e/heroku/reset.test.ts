@@ -71,7 +71,7 @@ test('where no second database can be made it is refused, with the flag that ord
   })
 })
 
-const STEPS = ['order', 'empty', 'copy', 'promote', 'start']
+const STEPS = ['order', 'empty', 'copy', 'promote']
 test.each(FULL ? STEPS : ['empty'])('a failure after %s takes everything back, and nothing costs on', async step => {
   const former = { posts: await posts(), formation: app.formation(), url: app.config().DATABASE_URL }
   const fails: BoundaryObserver = (id, at) => {

@@ -256,6 +256,37 @@ describe('a run that is killed', () => {
   })
 })
 
+describe('a run of which the work is in use', () => {
+  const steps = (last: Partial<ScriptedStep>): ScriptedStep[] => [
+    { id: 'one' },
+    { id: 'two', inUse: true },
+    { id: 'three', ...last },
+  ]
+
+  it('takes nothing back after a failure, and can be gone on with', async () => {
+    const mended = join(sandbox.dir, 'mended-in-use')
+    const { run, resume, rows } = story(steps({ fails: 'after', mendedBy: mended }))
+    const { code, answer } = await run()
+    expect(code).toBe(5)
+    expect(answer.error?.next).not.toContain('--undo')
+    expect(await rows()).toEqual(['one', 'three', 'two'])
+    touch(mended)
+    expect(await resume()).toMatchObject({ code: 0 })
+  })
+
+  it('is not taken back after a kill either; before that it is', async () => {
+    const { run, undo, resume, rows } = story(steps({}))
+    await run({ killAt: { step: 'three', boundary: 'started' } })
+    expect(await undo()).toMatchObject({ code: 3, answer: { error: { code: 'in-use', cause: 'People use it.' } } })
+    expect(await rows()).toEqual(['one', 'two'])
+    expect(await resume()).toMatchObject({ code: 0 })
+    const early = story(steps({}))
+    await early.run({ killAt: { step: 'two', boundary: 'started' } })
+    expect(await early.undo()).toMatchObject({ code: 0 })
+    expect(await early.rows()).toEqual([])
+  })
+})
+
 describe('many at once', () => {
   const many = FULL ? 50 : 10
 
@@ -367,6 +398,20 @@ describe('an interruption', () => {
     touch(go)
     expect(await ended).toMatchObject({ code: 4, answer: { error: { code: 'step-failed' } } })
     expect(await rows()).toEqual([])
+  })
+
+  it('takes nothing back once it is in use: the run goes on to its end', async () => {
+    const { go, start, rows } = held('in-use', { inUse: true })
+    const { child, says, warns, ended } = start('run')
+    await says('in two')
+    child.kill('SIGINT')
+    await warns('Interrupted')
+    touch(go)
+    expect(await ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('People use it. Nothing is taken back'),
+    })
+    expect(await rows()).toEqual(['one', 'three', 'two'])
   })
 
   it('after the last step undoes what can be undone, and leaves finished what cannot', async () => {

@@ -2,7 +2,7 @@ import type { DatabaseAddons, Price } from '../../backends/managed-database.js'
 import { runsDir } from '../../paths.js'
 import { listRuns, type RunRecord } from '../../runbook/journal.js'
 import type { Toolbox } from '../../toolbox.js'
-import { KEPT_ADDON } from '../replace/new-database.js'
+import { KEPT_ADDON, SERVED_ADDON } from '../replace/new-database.js'
 
 /** A database of the platform's that was replaced, and costs on. */
 export interface KeptAddon {
@@ -27,9 +27,11 @@ export async function keptAddons(toolbox: Toolbox, addons: DatabaseAddons): Prom
   return kept.sort((one, other) => other.runId.localeCompare(one.runId))
 }
 
-/** The last run that replaced each, where it was not taken back. */
+/** The last run that replaced each, where it was not taken back; or that let one serve and was taken back. */
 async function replacedHere({ instance }: Toolbox): Promise<ReadonlyMap<string, RunRecord>> {
-  const done = (await listRuns(runsDir(instance.name))).filter(({ end }) => end?.end === 'done')
+  const done = (await listRuns(runsDir(instance.name))).filter(
+    ({ end, notes }) => end?.end === 'done' || (end !== undefined && notes.get(SERVED_ADDON)),
+  )
   return new Map(done.flatMap(run => (run.notes.get(KEPT_ADDON) ? [[run.notes.get(KEPT_ADDON) ?? '', run]] : [])))
 }
 

@@ -126,8 +126,8 @@ function afterwards({ replayJobs }: ManagedOptions, raiseMigrated: Step, last: r
     raiseMigrated,
     ...(replayJobs ? [replayStep()] : []),
     startAllStep(),
-    openStep(),
     ...last,
+    openStep(),
     goneMediaStep(),
     feedsStep(),
   ]

@@ -10,6 +10,9 @@ type Size = Pick<ProcessSize, 'name' | 'quantity'>
 /** Under this key a run notes `yes` before it empties the live database, and `no` once that is what it was before. */
 export const BROKEN = 'broken'
 
+/** Under this key a run notes since when (ISO 8601) visitors are let in to what it put in place. */
+const OPENED = 'opened'
+
 /** Shows visitors the maintenance page, for nothing answers them until it is taken away. */
 export function closeStep(): Step {
   return {
@@ -29,7 +32,10 @@ export function closeStep(): Step {
   }
 }
 
-/** Lets visitors in again, where they were let in before. */
+/**
+ * Lets visitors in again, where they were let in before. From then on the run is not taken back: with the database that it
+ * has put in place would go what people write, which the way back can only throw away or leave behind.
+ */
 export function openStep(): Step {
   return {
     id: 'open',
@@ -39,9 +45,18 @@ export function openStep(): Step {
       if (toolbox.backend.maintenance === undefined) return 'there is no maintenance mode here'
       return noted('was-closed') === 'yes' ? 'it was on before' : true
     },
-    run: openAgain,
+    run: async context => {
+      await openAgain(context)
+      if (!context.dryRun) await context.note(OPENED, new Date().toISOString())
+    },
+    inUse: async context =>
+      (await isOpen(context)) ? 'The instance is open again, and people write into it.' : undefined,
     undo: async ({ toolbox }) => toolbox.backend.maintenance?.set(true),
   }
+}
+
+async function isOpen({ toolbox, noted }: StepContext): Promise<boolean> {
+  return noted(OPENED) !== undefined || (await toolbox.backend.maintenance?.isOn()) === false
 }
 
 async function noteClosed({ toolbox, note }: StepContext): Promise<void> {

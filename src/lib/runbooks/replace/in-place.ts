@@ -11,9 +11,12 @@ import type { Content } from './content.js'
 import { capturesOf, liveDatabase } from './live.js'
 import { migratedIdsStep } from './migrate.js'
 import { putSafetyBack } from './safety-capture.js'
+import { mayHaveServed } from './writers.js'
 
 /** Under this key a run notes that it may not write beside the database what is at work there. */
 const UNRECORDED = 'unrecorded'
+/** Under this key a run notes, on its way back, which ids the restored database has given out. */
+const SERVED_IDS = 'served-ids'
 
 /** What was given out cannot be asked when the database is no more. */
 export function noteIdsStep(): Step {
@@ -23,8 +26,7 @@ export function noteIdsStep(): Step {
     effect: 'read',
     run: async context => {
       if (context.noted(BROKEN) === 'yes') return
-      const ids = await idsGivenOut(await context.toolbox.database())
-      await context.note('ids', JSON.stringify([...ids].map(([name, id]) => [name, String(id)])))
+      await context.note('ids', idsText(await idsGivenOut(await context.toolbox.database())))
     },
   }
 }
@@ -45,6 +47,7 @@ export function resetStep(): Step {
       if ((await markOf(context).catch(() => undefined)) !== context.noted('mark')) {
         await refuseForeign(context)
         await putSafetyBack(context, empty)
+        await raiseServed(context)
       }
       await context.note(BROKEN, 'no')
       await forget(context)
@@ -79,8 +82,26 @@ export function raiseNotedStep(): Step {
     title: 'Let new ids begin above all that were ever given out',
     effect: 'write',
     run: context => raiseNoted(context, raiseAbove),
-    undo: async () => undefined,
+    // The safety backup replaces it; but what was given out since the start must not come again either.
+    undo: async context => {
+      if (!mayHaveServed(context) || context.noted(BROKEN) !== 'yes') return
+      await context.note(SERVED_IDS, idsText(await inLive(context, idsGivenOut)))
+    },
   }
+}
+
+/** After the safety backup is back. */
+async function raiseServed(context: StepContext): Promise<void> {
+  const ids = context.noted(SERVED_IDS)
+  if (ids !== undefined) await inLive(context, database => raiseAbove(idsOf(ids), database))
+}
+
+function idsText(ids: ReadonlyMap<string, bigint>): string {
+  return JSON.stringify([...ids].map(([name, id]) => [name, String(id)]))
+}
+
+function idsOf(text: string): ReadonlyMap<string, bigint> {
+  return new Map((JSON.parse(text) as [string, string][]).map(([name, id]) => [name, BigInt(id)]))
 }
 
 /** What migrations have made is raised above what was noted of the database that is no more. */
@@ -96,8 +117,7 @@ async function raiseNoted(context: StepContext, raise: typeof raiseAbove): Promi
     `${shellLine(['psql', '-q', '-d', live])} < ids.sql   # made before it was emptied: ${printed}`,
   )
   if (context.dryRun) return
-  const noted = JSON.parse(context.noted('ids') ?? '[]') as [string, string][]
-  await raise(new Map(noted.map(([name, id]) => [name, BigInt(id)])), await toolbox.database())
+  await raise(idsOf(context.noted('ids') ?? '[]'), await toolbox.database())
 }
 
 /** A reset ends all sessions, that of the lock too. */

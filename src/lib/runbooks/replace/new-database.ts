@@ -11,9 +11,13 @@ import type { Content } from './content.js'
 import { type KeepOptions, noteKeptUntil } from './keep.js'
 import { migratedIdsStep } from './migrate.js'
 import { priceText } from './price.js'
+import { mayHaveServed } from './writers.js'
 
 /** Under this key a run notes the database of the platform's that it replaces. */
 export const KEPT_ADDON = 'kept-addon'
+
+/** Under this key a run that was taken back notes the database that it had ordered, where that may have served. */
+export const SERVED_ADDON = 'served-addon'
 
 /** Returns the facet. @throws RefusedError where the platform runs no databases. */
 export function addonsOf({ backend }: Toolbox): DatabaseAddons {
@@ -78,9 +82,17 @@ export function orderStep(plan: DatabasePlan, keep: KeepOptions): Step {
     },
     undo: async context => {
       const name = await orderedBy(context, plan)
-      if (name !== undefined) await addonsOf(context.toolbox).destroy(name)
+      if (name === undefined) return
+      await (mayHaveServed(context) ? keepServed(context, name) : addonsOf(context.toolbox).destroy(name))
     },
   }
+}
+
+/** It may hold what was written since: it is kept, as a rollback would, and the operator is told. */
+async function keepServed({ toolbox, note }: StepContext, name: string): Promise<void> {
+  await note(KEPT_ADDON, name)
+  await note(SERVED_ADDON, name)
+  toolbox.output.warn(`What was written meanwhile is kept as the add-on ${name}: mstdn-ops db:discard destroys it.`)
 }
 
 /** Takes a database that is kept for the one that is to be live. */
@@ -137,7 +149,10 @@ export function raiseNewStep(): Step {
     title: 'Let new ids begin above all that were ever given out',
     effect: 'write',
     run: context => raiseFromOld(context, raiseSequences),
-    undo: async () => undefined,
+    // It goes with the new database; but what that gave out while the instance served from it must not come again either.
+    undo: async context => {
+      if (mayHaveServed(context)) await inOldAndNew(context, (old, fresh) => raiseSequences(fresh, old))
+    },
   }
 }
 
@@ -149,13 +164,17 @@ export function raiseNewMigratedStep(): Step {
 async function raiseFromOld(context: StepContext, raise: (from: Database, to: Database) => Promise<unknown>) {
   const { toolbox } = context
   toolbox.ledger.command(`${raiseLine('OLD_DATABASE', 'NEW_DATABASE')}   # by their addresses`)
-  if (context.dryRun) return
+  if (!context.dryRun) await inOldAndNew(context, raise)
+}
+
+async function inOldAndNew(context: StepContext, work: (old: Database, fresh: Database) => Promise<unknown>) {
+  const { toolbox } = context
   const old = await addonsOf(toolbox).connector(context.noted('old-addon') ?? '')
   const [from, to] = [
     await openThrough(toolbox, old, 'ids'),
     await openThrough(toolbox, await newDatabase(context), 'ids'),
   ]
-  await raise(from, to).finally(() => Promise.all([from.close(), to.close()]))
+  await work(from, to).finally(() => Promise.all([from.close(), to.close()]))
 }
 
 /** Lets the app use the new database; the replaced one stays as it is. */

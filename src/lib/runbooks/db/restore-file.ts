@@ -8,6 +8,7 @@ import { whileRoom } from '../../postgres/room.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Content } from '../replace/content.js'
+import { duePosts } from '../replace/due-posts.js'
 import { makeFresh } from '../replace/fresh.js'
 import { goneMedia } from '../replace/gone-media.js'
 import { noteKeptUntil } from '../replace/keep.js'
@@ -66,6 +67,7 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
       jobsReplayed: jobsReplayed(noted),
+      duePosts: duePosts(noted),
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
       goneMedia: goneMedia(noted),

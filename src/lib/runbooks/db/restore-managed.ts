@@ -10,6 +10,7 @@ import type { Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { analyzeTargetStep, type Content, compareContentStep } from '../replace/content.js'
+import { duePostsStep } from '../replace/due-posts.js'
 import { feedsStep } from '../replace/feeds.js'
 import { goneMediaStep } from '../replace/gone-media.js'
 import {
@@ -125,6 +126,7 @@ function afterwards({ replayJobs }: ManagedOptions, raiseMigrated: Step, last: r
     migrateStep(),
     raiseMigrated,
     ...(replayJobs ? [replayStep()] : []),
+    duePostsStep(),
     startAllStep(),
     ...last,
     openStep(),

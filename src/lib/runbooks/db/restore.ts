@@ -13,6 +13,7 @@ import type { Fit } from '../../mastodon/fit.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
+import { duePosts, duePostsStep } from '../replace/due-posts.js'
 import { feedsStep } from '../replace/feeds.js'
 import { makeFresh, takeFreshBack } from '../replace/fresh.js'
 import { goneMedia, goneMediaStep } from '../replace/gone-media.js'
@@ -68,6 +69,8 @@ export interface RestoreResult {
   jobsAside: JobsAside | null
   /** Whether they were put back, to be run in the restored state. */
   jobsReplayed: boolean
+  /** Scheduled posts that were removed, for they were due since the backup was made; null where nobody looked. */
+  duePosts: number | null
   feedsBuilt: boolean
   /** The command that fills the search index anew, where there is one; it knows the replaced state. */
   searchStale: string | null
@@ -117,6 +120,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
       jobsReplayed: jobsReplayed(noted),
+      duePosts: duePosts(noted),
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
       goneMedia: goneMedia(noted),
@@ -141,6 +145,7 @@ export function takeItsPlace(options: TakeItsPlaceOptions): Step[] {
     migrateStep(),
     raiseMigratedStep(namesOf),
     ...(options.replayJobs ? [replayStep()] : []),
+    duePostsStep(),
     startStep(),
     goneMediaStep(),
     feedsStep(),

@@ -12,6 +12,7 @@ export function restoredText(result: RestoreResult): string {
     ...stopped,
     keptText(result),
     ...jobsText(result),
+    ...dueText(result),
     ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
     ...mediaText(result),
     ...(searchStale === null ? [] : [`The search index is of the replaced state: ${searchStale}`]),
@@ -22,6 +23,12 @@ function jobsText({ jobsAside: jobs, jobsReplayed }: RestoreResult): string[] {
   if (jobs === null || jobs.total === 0) return []
   const many = `${plural(jobs.total, 'pending job')} of the replaced state`
   return [jobsReplayed ? `${many}: put back, to be run in this one.` : `${many}: set aside, in ${jobs.file}.`]
+}
+
+function dueText({ duePosts }: RestoreResult): string[] {
+  if (duePosts === null || duePosts === 0) return []
+  const many = plural(duePosts, 'scheduled post was', 'scheduled posts were')
+  return [`${many} due since the backup was made, and removed: what was published would be published again.`]
 }
 
 function mediaText({ goneMedia }: RestoreResult): string[] {

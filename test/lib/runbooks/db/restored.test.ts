@@ -4,7 +4,15 @@ import { restoredText } from '../../../../src/lib/runbooks/db/restored.js'
 
 const RESULT: RestoreResult = {
   ...{ backup: 'b', stateOf: '2026-11-22T03:15:00.000Z', rows: 12, kept: 'kept', keptAs: 'database', keptUntil: null },
-  ...{ stoppedFor: 1_500, jobsAside: null, jobsReplayed: false, feedsBuilt: true, searchStale: null, goneMedia: null },
+  ...{
+    stoppedFor: 1_500,
+    jobsAside: null,
+    jobsReplayed: false,
+    duePosts: null,
+    feedsBuilt: true,
+    searchStale: null,
+    goneMedia: null,
+  },
 }
 const jobsAside = { file: '/runs/1.jobs', total: 3 } as never
 
@@ -15,6 +23,11 @@ test('jobs that were set aside are in a file; of those that were put back no fil
   const replayed = restoredText({ ...RESULT, jobsAside, jobsReplayed: true })
   expect(replayed).toContain('3 pending jobs of the replaced state: put back')
   expect(replayed).not.toContain('/runs/1.jobs')
+})
+
+test('scheduled posts that were removed are told by their number', () => {
+  expect(restoredText({ ...RESULT, duePosts: 2 })).toContain('2 scheduled posts were due since the backup was made')
+  for (const duePosts of [0, null]) expect(restoredText({ ...RESULT, duePosts })).not.toContain('scheduled')
 })
 
 test('gone media are told with what was looked at, and fetched again server by server', () => {

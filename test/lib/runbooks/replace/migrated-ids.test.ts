@@ -63,11 +63,8 @@ test('it comes after the migrations and before anybody is served, of a restore a
   const back = await rollback.steps(toolboxOf({}), { of: RUN, database: 'kept' })
   for (const steps of [restored, back]) {
     const ids = steps.map(({ id }) => id)
-    expect(ids.slice(ids.indexOf('migrate'), ids.indexOf('start') + 1)).toEqual([
-      'migrate',
-      'raise-migrated-ids',
-      'start',
-    ])
+    expect(ids[ids.indexOf('migrate') + 1]).toBe('raise-migrated-ids')
+    expect(ids.indexOf('start')).toBeGreaterThan(ids.indexOf('raise-migrated-ids'))
   }
 })
 

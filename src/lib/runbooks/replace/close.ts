@@ -3,7 +3,7 @@ import { NotUndoneError } from '../../errors.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { formationOf } from '../scale/scale.js'
-import { noteServed, noteStoppedFor, untilAlone } from './writers.js'
+import { noteServed, noteStoppedFor, QUIETED, untilAlone, wasQuieted } from './writers.js'
 
 type Size = Pick<ProcessSize, 'name' | 'quantity'>
 
@@ -80,14 +80,22 @@ export function stopAllStep(beforeSidekiq: (context: StepContext) => Promise<voi
       await noteSizes(context, formationOf(context.toolbox))
       const [sidekiq, others] = await parted(context.toolbox, notedSizes(context))
       await scale(context, others.map(none))
+      await context.note(QUIETED, 'yes')
       await beforeSidekiq(context)
       await scale(context, sidekiq.map(none))
     },
     undo: async context => {
       refuseWhileBroken(context)
-      await startAgain(context)
+      await endQuieted(context).finally(() => startAgain(context))
     },
   }
+}
+
+/** Ends the processes of Sidekiq that would take no job any more. */
+async function endQuieted(context: StepContext): Promise<void> {
+  if (!wasQuieted(context)) return
+  const [sidekiq] = await parted(context.toolbox, notedSizes(context))
+  await scale(context, sidekiq.map(none))
 }
 
 /** Runs as many of each type as before. */

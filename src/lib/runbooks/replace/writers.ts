@@ -13,6 +13,8 @@ const FADING_MS = 10_000
 const ORDER: readonly Role[] = ['web', 'streaming', 'sidekiq']
 /** Under this key a run notes since when (ISO 8601) what it put in place may have been written into. */
 const SERVED = 'served-from'
+/** Under this key a run notes that it begins to let Sidekiq come to rest. */
+export const QUIETED = 'quieted'
 
 /** Stops everything that can be stopped from here, and notes what ran. */
 export function stopStep(beforeSidekiq: (context: StepContext) => Promise<void>): Step {
@@ -27,10 +29,16 @@ export function stopStep(beforeSidekiq: (context: StepContext) => Promise<void>)
       if (context.noted('ran') === undefined) await context.note('ran', JSON.stringify(await running(processes)))
       if (context.noted('stopped-at') === undefined) await context.note('stopped-at', String(Date.now()))
       await processes.stop(ORDER.slice(0, 2))
+      await context.note(QUIETED, 'yes')
       await beforeSidekiq(context)
       await processes.stop(ORDER.slice(2))
     },
-    undo: startAgain,
+    undo: async context => {
+      const stopped = wasQuieted(context)
+        ? processesOf(context.toolbox.backend.processes).stop(ORDER.slice(2))
+        : undefined
+      await Promise.resolve(stopped).finally(() => startAgain(context))
+    },
   }
 }
 
@@ -61,6 +69,11 @@ export async function noteServed({ note, dryRun }: StepContext): Promise<void> {
 /** Whether the run had begun to start everything with what it put in the place of the live database. */
 export function mayHaveServed({ noted }: Pick<StepContext, 'noted'>): boolean {
   return noted(SERVED) !== undefined
+}
+
+/** Whether Sidekiq may have been told to begin no new job: it takes none until it is started anew. */
+export function wasQuieted({ noted }: Pick<StepContext, 'noted'>): boolean {
+  return noted(QUIETED) === 'yes'
 }
 
 /** Notes for how long, in milliseconds, nothing served. */

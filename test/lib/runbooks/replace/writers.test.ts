@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import type { AppProcess, FormerProcess, Processes } from '../../../../src/lib/backends/backend.js'
+import type { AppProcess, Formation, FormerProcess, Processes } from '../../../../src/lib/backends/backend.js'
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
+import { stopAllStep } from '../../../../src/lib/runbooks/replace/close.js'
 import { mayHaveServed, startStep, stopStep } from '../../../../src/lib/runbooks/replace/writers.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
@@ -54,6 +55,51 @@ test.each(['start', 'undo'] as const)('what an operator had stopped is not start
   await stop.run(context)
   await (how === 'start' ? startStep().run(context) : stop.undo?.(context))
   expect(list).toEqual(made())
+})
+
+test('a Sidekiq that was made quiet is started anew on the way back, though it runs', async () => {
+  const list = made()
+  const context = contextWith(processesOf(list))
+  const stop = stopStep(async () => {
+    throw new Error('killed')
+  })
+  await expect(stop.run(context)).rejects.toThrow('killed')
+  const calls: string[] = []
+  const processes = processesOf(list)
+  const stopping: Processes = {
+    ...processes,
+    stop: async roles => {
+      calls.push(`stop ${roles.join()}`)
+      await processes.stop(roles)
+    },
+  }
+  Object.assign(context.toolbox.backend, { processes: stopping })
+  await stop.undo?.(context)
+  expect(calls).toEqual(['stop sidekiq'])
+  expect(list).toEqual(made())
+})
+
+test('on a platform, too', async () => {
+  const calls: string[] = []
+  const now = new Map([
+    ['web', 1],
+    ['worker', 2],
+  ])
+  const formation: Formation = {
+    sizes: async () => [...now].map(([name, quantity]) => ({ name, quantity, size: 'Basic' })),
+    scale: async sizes => {
+      for (const { name, quantity } of sizes) now.set(name, quantity)
+      calls.push(sizes.map(({ name, quantity }) => `${name}=${quantity}`).join())
+    },
+  }
+  const processes = { ...processesOf([{ ...process('sidekiq', 1, 'running'), name: 'worker' }]), formation }
+  const context = contextWith(processes)
+  const stop = stopAllStep(async () => {
+    throw new Error('killed')
+  })
+  await expect(stop.run(context)).rejects.toThrow('killed')
+  await stop.undo?.(context)
+  expect(calls).toEqual(['web=0', 'worker=0', 'web=1,worker=2'])
 })
 
 test('what may have been served is noted before anything is started, for a start may fail when web serves already', async () => {

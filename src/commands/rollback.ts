@@ -1,7 +1,9 @@
-import { Args } from '@oclif/core'
+import { Args, Flags } from '@oclif/core'
 import { ChangeCommand, confirmFlag } from '../lib/base-command.js'
 import { theKept } from '../lib/runbooks/db/kept.js'
 import { type RollbackResult, rollback } from '../lib/runbooks/db/rollback.js'
+import { durationOf } from '../lib/sizes.js'
+import { plural } from '../lib/text.js'
 
 export default class Rollback extends ChangeCommand<RollbackResult> {
   static override summary = 'Put the database back that a restore or a reset replaced.'
@@ -17,17 +19,29 @@ puts it back.`
       description: 'The run that is taken back; the newest one that kept a database where left out.',
     }),
   }
-  static override flags = { ...confirmFlag }
-
-  protected override async execute() {
-    const { args } = await this.parse(Rollback)
-    const { runId, name, addon } = await theKept(await this.toolbox(), args.run)
-    return this.change(rollback, { of: runId, database: name, ...(addon ? { ordered: true } : {}) })
+  static override flags = {
+    ...confirmFlag,
+    drain: Flags.string({
+      helpValue: 'TIME',
+      default: '60s',
+      summary: 'How long Sidekiq may work its queues off before it is stopped.',
+    }),
   }
 
-  protected override achieved({ of, kept, stoppedFor }: RollbackResult): string {
+  protected override async execute() {
+    const { args, flags } = await this.parse(Rollback)
+    const drainSeconds = Math.round(durationOf('--drain', flags.drain) / 1000)
+    const { runId, name, addon } = await theKept(await this.toolbox(), args.run)
+    return this.change(rollback, { of: runId, database: name, drainSeconds, ...(addon ? { ordered: true } : {}) })
+  }
+
+  protected override achieved({ of, kept, stoppedFor, jobsAside: jobs }: RollbackResult): string {
     const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
     const lines = [`The database is again what run ${of} had replaced.`, ...stopped]
-    return [...lines, `The one that was live is kept as ${kept}, until mstdn-ops db:discard.`].join('\n')
+    const aside =
+      jobs === null || jobs.total === 0
+        ? []
+        : [`${plural(jobs.total, 'pending job')} of the state that was live: set aside, in ${jobs.file}.`]
+    return [...lines, `The one that was live is kept as ${kept}, until mstdn-ops db:discard.`, ...aside].join('\n')
   }
 }

@@ -150,7 +150,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
 
   test('rollback brings everything back, and no id of the time between comes again', async () => {
     const between = await stack.psql('SELECT max(id) FROM statuses')
-    const { exitCode, stderr } = await story.tool('rollback', '--confirm', stack.domain)
+    const { exitCode, stderr } = await story.tool('rollback', '--confirm', stack.domain, '--drain', '1s')
     expect(exitCode, stderr).toBe(0)
     expect({ posts: await posts(), follows: await stack.psql('SELECT count(*) FROM follows') }).toEqual({
       ...{ posts: '160', follows: '9' },
@@ -177,7 +177,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
   }
 
   async function putBack() {
-    expect((await story.tool('rollback', '--confirm', stack.domain)).exitCode).toBe(0)
+    expect((await story.tool('rollback', '--confirm', stack.domain, '--drain', '1s')).exitCode).toBe(0)
     expect((await story.tool('db:discard', '--yes')).exitCode).toBe(0)
     await stack.psql(
       `DELETE FROM statuses WHERE text = 'later'; DELETE FROM domain_blocks WHERE domain = 'later.example'`,
@@ -278,7 +278,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
       const seen = await outside.seen('alice')
       expect(accepts((before.get('alice') as Seen).actor, seen.signed)).toBe(true)
       await story.expectOver('done')
-      expect((await story.tool('rollback', '--confirm', stack.domain)).exitCode).toBe(0)
+      expect((await story.tool('rollback', '--confirm', stack.domain, '--drain', '1s')).exitCode).toBe(0)
       expect(await posts()).toBe('160')
       expect((await story.tool('db:discard', '--yes')).exitCode).toBe(0)
     },

@@ -162,7 +162,7 @@ describe('db:restore', { timeout: PATIENCE }, () => {
     await untilAnswered()
     if (exitCode !== 0) return expectTakenBack(exitCode, run.said())
     expect(await stack.psql("SELECT count(*) FROM statuses WHERE text = 'after'")).toBe('0')
-    expect(await story.tool('rollback', '--confirm', stack.domain)).toMatchObject({ exitCode: 0 })
+    expect(await story.tool('rollback', '--confirm', stack.domain, '--drain', '1s')).toMatchObject({ exitCode: 0 })
     expect(await story.tool('db:discard', '--yes')).toMatchObject({ exitCode: 0 })
     await expectAsBefore()
   })

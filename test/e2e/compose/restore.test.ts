@@ -87,7 +87,7 @@ describe('db:restore', { timeout: PATIENCE }, () => {
     expect(Number(next.split('\n')[0])).toBeGreaterThan(1000)
     expect(BigInt(await stack.psql("SELECT nextval('statuses_id_seq')"))).toBeGreaterThan(0n)
     expect(newest).not.toBe('')
-    expect(await story.tool('rollback', '--confirm', stack.domain)).toMatchObject({ exitCode: 0 })
+    expect(await story.tool('rollback', '--confirm', stack.domain, '--drain', '1s')).toMatchObject({ exitCode: 0 })
     expect(await state()).toBe('live')
     expect(await databases('mstdn_ops_kept%'), 'what was live is kept in turn').toBe('1')
     expect(await story.tool('db:discard', '--yes')).toMatchObject({ exitCode: 0 })

@@ -99,7 +99,7 @@ test('an ordered database without the posts takes its place, and rollback brings
   const { name, runId } = await using(toolbox => theKept(toolbox, undefined))
   expect(result).toMatchObject({ database: name, leftBehind: 0 })
   await expect(run(daily, { removeOrphans: true })).rejects.toMatchObject({ code: 'orphans-held-back' })
-  await run(rollback, { of: runId, database: name, ordered: true })
+  await run(rollback, { of: runId, database: name, ordered: true, drainSeconds: 0 })
   expect({ posts: await posts(), kept: await kept() }).toEqual({ posts: former.posts, kept: former.kept })
 })
 
@@ -116,7 +116,7 @@ test.each(FULL ? ['the posts of that'] : [])(
     expect({ posts: await posts(), kept: await kept() }).toEqual({ posts: former, kept: now })
     expect(result).toMatchObject({ leftBehind: 0, baseline: made.result?.name })
     const { name, runId } = await using(toolbox => theKept(toolbox, undefined))
-    await run(rollback, { of: runId, database: name, ordered: true })
+    await run(rollback, { of: runId, database: name, ordered: true, drainSeconds: 0 })
     expect(Number(await posts())).toBe(Number(former) + 1)
   },
 )

@@ -492,7 +492,7 @@ describe('a restore', () => {
 
     const rolled = async () => {
       const { name, runId } = await using(toolbox => theKept(toolbox, undefined))
-      const { result } = await run(rollback, { of: runId, database: name, ordered: true })
+      const { result } = await run(rollback, { of: runId, database: name, ordered: true, drainSeconds: 0 })
       return result?.kept
     }
   })

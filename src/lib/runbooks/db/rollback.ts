@@ -8,7 +8,7 @@ import { feedsStep } from '../replace/feeds.js'
 import { migrateStep } from '../replace/migrate.js'
 import { liveName, type Names } from '../replace/names.js'
 import { addonsOf, adoptStep, promoteStep, raiseNewMigratedStep, raiseNewStep } from '../replace/new-database.js'
-import { clearRedisStep } from '../replace/redis.js'
+import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep } from '../replace/redis.js'
 import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
@@ -20,6 +20,8 @@ export interface RollbackOptions {
   database: string
   /** Whether the platform runs it. */
   ordered?: true
+  /** How long Sidekiq may work its queues off. */
+  drainSeconds: number
 }
 
 export interface RollbackResult {
@@ -28,6 +30,8 @@ export interface RollbackResult {
   kept: string
   /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
   stoppedFor: number | null
+  /** Jobs of the replaced state that were not run, and the file that holds them. */
+  jobsAside: JobsAside | null
 }
 
 /** Puts a replaced database back in its place; the one that was live is kept in turn. */
@@ -38,16 +42,17 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
     loses: `The database goes back to what run ${of} replaced: everything written since is set aside.`,
   }),
   check: refuseOtherRelease,
-  steps: async (_toolbox, { database, ordered }) => {
-    if (ordered) return orderedSteps(database)
+  steps: async (_toolbox, { database, ordered, drainSeconds }) => {
+    if (ordered) return orderedSteps(database, drainSeconds)
     const names: Names = async ({ toolbox, runId }) => ({
       live: await liveName(toolbox),
       fresh: database,
       kept: keptName(runId),
     })
     return [
-      stopStep(async () => undefined),
+      stopStep(drain(drainSeconds)),
       lookStep(),
+      jobsAsideStep(),
       raiseStep(names),
       swapStep(names, () => null),
       clearRedisStep(),
@@ -59,7 +64,12 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
   },
   result: async (_toolbox, { of }, noted) => {
     const stopped = noted('stopped-for')
-    return { of, kept: noted('kept') ?? '', stoppedFor: stopped === undefined ? null : Number(stopped) }
+    return {
+      of,
+      kept: noted('kept') ?? '',
+      stoppedFor: stopped === undefined ? null : Number(stopped),
+      jobsAside: jobsAside(noted),
+    }
   },
 }
 
@@ -81,12 +91,13 @@ async function versionsOf(toolbox: Toolbox, { database: name, ordered }: Rollbac
   }
 }
 
-function orderedSteps(database: string): Step[] {
+function orderedSteps(database: string, drainSeconds: number): Step[] {
   return [
     adoptStep(database),
     closeStep(),
-    stopAllStep(async () => undefined),
+    stopAllStep(drain(drainSeconds)),
     lookHereStep(),
+    jobsAsideStep(),
     raiseNewStep(),
     promoteStep(),
     clearRedisStep(),

@@ -145,7 +145,7 @@ function migratedSteps(options: ResetOptions): Step[] {
     jobsAsideStep(),
     raiseStep(namesOf),
     swapStep(namesOf, context => keptUntil(context, options)),
-    migrateStep(),
+    migrateStep('all', async () => null),
     raiseMigratedStep(namesOf),
     ...keptSteps(options, afterSwap),
     analyzeTargetStep(liveDatabase),
@@ -170,7 +170,7 @@ export async function orderedBaselineSteps(
     lookHereStep(),
     jobsAsideStep(),
     ...(isOlder
-      ? [raiseNewStep(), promoteStep(), migrateStep(), raiseNewMigratedStep(), ...kept]
+      ? [raiseNewStep(), promoteStep(), migrateStep('all', async () => null), raiseNewMigratedStep(), ...kept]
       : [...kept, raiseNewStep(), promoteStep()]),
     clearRedisStep(),
     firstRows,

@@ -12,6 +12,7 @@ import { duePosts } from '../replace/due-posts.js'
 import { makeFresh } from '../replace/fresh.js'
 import { goneMedia } from '../replace/gone-media.js'
 import { noteKeptUntil } from '../replace/keep.js'
+import type { Lacking } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
 import { jobsAside, jobsReplayed } from '../replace/redis.js'
 import { safetyBackup } from '../replace/safety-backup.js'
@@ -51,7 +52,7 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
     const way = await wayOf(toolbox, options)
     if (way) return way.steps()
     const dump = () => opened(toolbox, options)
-    return [fileStep(options, dump), compareFileStep(dump), ...takeItsPlace(options)]
+    return [fileStep(options, dump), compareFileStep(dump), ...takeItsPlace(options, lackingOf(options))]
   },
   result: async (toolbox, options, noted) => {
     const dump = await opened(toolbox, options)
@@ -140,6 +141,10 @@ function wayOf(toolbox: Toolbox, options: RestoreFileOptions): Promise<ManagedWa
   return managedWay(toolbox, contentOf(options), options)
 }
 
+function lackingOf(options: RestoreFileOptions): Lacking {
+  return async toolbox => (await refuseUnfit(toolbox, (await opened(toolbox, options)).versions)).pending
+}
+
 function contentOf(options: RestoreFileOptions): Content {
   return {
     name: basename(options.file),
@@ -147,6 +152,7 @@ function contentOf(options: RestoreFileOptions): Content {
       (await opened(toolbox, options)).through(connector, bytes => progress(`${Math.round(bytes / 1e6)} MB`)),
     line: async ({ toolbox }, database) => (await opened(toolbox, options)).line(database),
     expected: async ({ toolbox }) => ({ tables: (await opened(toolbox, options)).tables }),
+    lacking: lackingOf(options),
     refuse: refuseOtherDomain,
   }
 }

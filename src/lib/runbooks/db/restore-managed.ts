@@ -22,7 +22,7 @@ import {
   resetStep,
 } from '../replace/in-place.js'
 import { capturesOf, liveDatabase } from '../replace/live.js'
-import { migrateStep } from '../replace/migrate.js'
+import { type Lacking, migrateStep } from '../replace/migrate.js'
 import {
   costs,
   fillStep,
@@ -36,6 +36,7 @@ import {
 import { clearRedisStep, drain, jobsAsideStep, replayStep } from '../replace/redis.js'
 import { safetyCaptureStep } from '../replace/safety-capture.js'
 import { formationOf } from '../scale/scale.js'
+import { refuseUnfit } from './fit.js'
 import type { TakeItsPlaceOptions } from './restore.js'
 
 export interface ManagedOptions extends TakeItsPlaceOptions {
@@ -88,7 +89,7 @@ function besideOrdered(toolbox: Toolbox, content: Content, options: ManagedOptio
       jobsAsideStep(),
       raiseNewStep(),
       promoteStep(),
-      ...afterwards(options, raiseNewMigratedStep()),
+      ...afterwards(content, options, raiseNewMigratedStep()),
     ],
   }
 }
@@ -115,15 +116,20 @@ function inPlace(toolbox: Toolbox, content: Content, options: ManagedOptions): M
       compareContentStep(content, liveDatabase),
       analyzeTargetStep(liveDatabase),
       raiseNotedStep(),
-      ...afterwards(options, raiseNotedMigratedStep(), [endRecordStep()]),
+      ...afterwards(content, options, raiseNotedMigratedStep(), [endRecordStep()]),
     ],
   }
 }
 
-function afterwards({ replayJobs }: ManagedOptions, raiseMigrated: Step, last: readonly Step[] = []): Step[] {
+function afterwards(
+  { lacking }: Content,
+  { replayJobs }: ManagedOptions,
+  raiseMigrated: Step,
+  last: readonly Step[] = [],
+): Step[] {
   return [
     clearRedisStep(),
-    migrateStep(),
+    migrateStep('all', lacking),
     raiseMigrated,
     ...(replayJobs ? [replayStep()] : []),
     duePostsStep(),
@@ -133,6 +139,11 @@ function afterwards({ replayJobs }: ManagedOptions, raiseMigrated: Step, last: r
     goneMediaStep(),
     feedsStep(),
   ]
+}
+
+/** Tells how many migrations the installed release has that a backup lacks. */
+export function lackingOf({ manifest }: StoredBackup): Lacking {
+  return async toolbox => (await refuseUnfit(toolbox, manifest.schema.versions)).pending
 }
 
 /** Returns a backup's dump as what comes into the place of the live database. */
@@ -149,6 +160,7 @@ export function contentOf(backup: StoredBackup, { identity }: { identity?: strin
       const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
       await restoreThrough(toolbox, connector, await source(), { onProgress })
     },
+    lacking: lackingOf(backup),
     line: async (_context, database) => restoreThroughLine(await source(), database),
     expected: async ({ toolbox }) => ({
       tables: countedTables(manifest) ?? (await counted(toolbox)),

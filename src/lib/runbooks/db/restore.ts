@@ -18,7 +18,7 @@ import { feedsStep } from '../replace/feeds.js'
 import { makeFresh, takeFreshBack } from '../replace/fresh.js'
 import { goneMedia, goneMediaStep } from '../replace/gone-media.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
-import { migrateStep } from '../replace/migrate.js'
+import { type Lacking, migrateStep } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
 import {
   clearRedisStep,
@@ -34,7 +34,7 @@ import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
-import { contentOf, type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
+import { contentOf, lackingOf, type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
 import { checkMedia, mediaStep } from './restore-media.js'
 import { staleSearch } from './restored.js'
 
@@ -103,7 +103,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
     const way = await wayOf(toolbox, backup, options)
     if (way) return way.steps()
     const media = options.media ? [mediaStep(backup, options)] : []
-    return [restoreStep(backup, options), compareStep(backup), ...takeItsPlace(options), ...media]
+    return [restoreStep(backup, options), compareStep(backup), ...takeItsPlace(options, lackingOf(backup)), ...media]
   },
   result: async (toolbox, options, noted) => {
     const backup = await namedBackup(toolbox, options.source)
@@ -133,7 +133,7 @@ function wayOf(toolbox: Toolbox, backup: StoredBackup, options: RestoreOptions):
 }
 
 /** Returns the steps that put the new database in the place of the live one, once it is what it must be. */
-export function takeItsPlace(options: TakeItsPlaceOptions): Step[] {
+export function takeItsPlace(options: TakeItsPlaceOptions, lacking: Lacking): Step[] {
   return [
     analyzeStep(),
     stopStep(drain(options.drainSeconds)),
@@ -142,7 +142,7 @@ export function takeItsPlace(options: TakeItsPlaceOptions): Step[] {
     raiseStep(namesOf),
     swapStep(namesOf, context => keptUntil(context, options)),
     clearRedisStep(),
-    migrateStep(),
+    migrateStep('all', lacking),
     raiseMigratedStep(namesOf),
     ...(options.replayJobs ? [replayStep()] : []),
     duePostsStep(),

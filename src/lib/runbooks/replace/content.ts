@@ -3,6 +3,7 @@ import { differencesOf, type Expected, openThrough } from '../../backups/restore
 import { RefusedError } from '../../errors.js'
 import type { Database } from '../../postgres/access.js'
 import type { Step, StepContext } from '../../runbook/step.js'
+import type { Lacking } from './migrate.js'
 
 /** What comes into the place of the live database. */
 export interface Content {
@@ -12,6 +13,8 @@ export interface Content {
   into(context: StepContext, connector: PostgresConnector): Promise<void>
   /** The line by which an operator would do it. */
   line(context: StepContext, database: string): Promise<string>
+  /** Tells how many migrations of the installed release it lacks. */
+  lacking: Lacking
   expected(context: StepContext): Promise<Expected>
   /** Refuses what was restored for another reason than that it is not what it should be. */
   refuse?(context: StepContext, database: Database): Promise<void>

@@ -2,10 +2,14 @@ import { RefusedError } from '../../errors.js'
 import { type Migration, pendingMigrations } from '../../mastodon/migrations.js'
 import type { Settled, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
+import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
 
 /** Under this key a run notes that it has migrated. */
 export const MIGRATED = 'migrated'
+
+/** Tells how many migrations a state lacks that is not the live one yet; null where it is not known. */
+export type Lacking = (toolbox: Toolbox) => Promise<number | null>
 
 /** Which of the migrations that a database lacks are run. */
 type MigratedPhase = 'pre' | 'all'
@@ -14,14 +18,16 @@ type MigratedPhase = 'pre' | 'all'
  * Brings a database of an older release up to the one that is installed. Taken back by the swap: it is the new one's.
  *
  * @param phase `pre` leaves post-deployment migrations to the operator, who may have put them off.
+ * @param lacking how many the state lacks, null where that is not known: asked in a dry run, which puts nothing in place
  */
-export function migrateStep(phase: MigratedPhase = 'all'): Step {
+export function migrateStep(phase: MigratedPhase = 'all', lacking?: Lacking): Step {
   return {
     id: 'migrate',
     title: 'Run the migrations that the restored state lacks',
     effect: 'write',
     needed: async context => {
       if (context.toolbox.backend.oneOff === undefined) return 'it cannot be done from here'
+      if (context.dryRun && lacking) return (await lacking(context.toolbox)) !== 0 || 'nothing is pending'
       return (await pending(context, phase)).length > 0 || 'nothing is pending'
     },
     run: context => runMigrations(context, phase),

@@ -61,7 +61,7 @@ test('scheduled posts that are due by now go, later ones stay, wherever the serv
 })
 
 test('it is done in the database that was put in place, before anything is started', async () => {
-  const ids = takeItsPlace({ drainSeconds: 1, replayJobs: false }).map(({ id }) => id)
+  const ids = takeItsPlace({ drainSeconds: 1, replayJobs: false }, async () => 0).map(({ id }) => id)
   expect(ids.slice(ids.indexOf('due-posts')).slice(0, 2)).toEqual(['due-posts', 'start'])
   expect(ids.indexOf('due-posts')).toBeGreaterThan(ids.indexOf('raise-migrated-ids'))
 })

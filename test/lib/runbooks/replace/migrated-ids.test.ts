@@ -59,14 +59,39 @@ test('nothing is raised where no migration was run', async () => {
 })
 
 test('it comes after the migrations and before anybody is served, of a restore and of a rollback', async () => {
-  const restored = takeItsPlace({ drainSeconds: 1, replayJobs: false })
-  const back = await rollback.steps(toolboxOf({}), { of: RUN, database: 'kept' })
+  const restored = takeItsPlace({ drainSeconds: 1, replayJobs: false }, async () => 0)
+  const back = await rollback.steps(toolboxOf({}), { of: RUN, database: 'kept', drainSeconds: 0 })
   for (const steps of [restored, back]) {
     const ids = steps.map(({ id }) => id)
     expect(ids[ids.indexOf('migrate') + 1]).toBe('raise-migrated-ids')
     expect(ids.indexOf('start')).toBeGreaterThan(ids.indexOf('raise-migrated-ids'))
   }
 })
+
+test.each([{}, { ordered: true as const }])(
+  'a rollback runs no job of the state that it takes away (%j)',
+  async where => {
+    const steps = await rollback.steps(toolboxOf({}), { of: RUN, database: 'kept', drainSeconds: 0, ...where })
+    const ids = steps.map(({ id }) => id)
+    expect(ids.indexOf('jobs-aside')).toBeGreaterThan(ids.indexOf('stop'))
+    expect(ids.indexOf('jobs-aside')).toBeLessThan(ids.indexOf('raise-ids'))
+  },
+)
+
+test('a plan tells the migrations that the state lacks, not the live database', async () => {
+  const planned = { ...contextWith({}), dryRun: true }
+  for (const lacking of [3, null])
+    expect(await migrateStep('all', async () => lacking).needed?.(withOneOff(planned))).toBe(true)
+  expect(await migrateStep('all', async () => 0).needed?.(withOneOff(planned))).toBe('nothing is pending')
+})
+
+function withOneOff(context: StepContext): StepContext {
+  const oneOff = toolboxOf({ oneOff: {} }).backend.oneOff
+  return {
+    ...context,
+    toolbox: { ...context.toolbox, backend: { ...context.toolbox.backend, ...(oneOff && { oneOff }) } },
+  }
+}
 
 describe('the migrations of a rollback', () => {
   const FILES = `db/migrate:
@@ -105,7 +130,7 @@ db/post_migrate:
   })
 
   test('are the only ones of a rollback', async () => {
-    const steps = await rollback.steps(toolboxOf({}), { of: RUN, database: 'kept' })
+    const steps = await rollback.steps(toolboxOf({}), { of: RUN, database: 'kept', drainSeconds: 0 })
     const migrate = steps.find(({ id }) => id === 'migrate')
     expect(await migrate?.needed?.(contextWith({}, made(['20180101000000', '20180813113448'])))).toBe(
       'nothing is pending',

@@ -78,9 +78,9 @@ async function mustBeFresh(from: Database, to: Database, table: string): Promise
   if (!row?.used) return
   throw new RefusedError({
     code: 'database-in-use',
-    message: `the database ${to.name} is not a fresh one`,
-    cause: `${table} has rows`,
-    next: 'nothing was copied: make an empty database for it',
+    message: `The database ${to.name} is not empty.`,
+    cause: `Its table ${table} has rows already.`,
+    next: 'Nothing was copied. Run the command again: it makes a new, empty database.',
   })
 }
 

@@ -64,9 +64,9 @@ export async function readTables(from: Database, to: Database, copies: readonly 
 function lacking(database: string, tables: readonly string[]): RefusedError {
   return new RefusedError({
     code: 'other-schema',
-    message: `the database ${database} lacks ${tables.join(', ')}`,
-    cause: 'it was made by another release',
-    next: 'nothing was copied: make it with the release that the old one has',
+    message: `The database ${database} lacks ${tables.join(', ')}.`,
+    cause: 'It was made by another release of Mastodon.',
+    next: 'Nothing was copied. Bring the live database to the installed release (mstdn-ops db:migrate), then run the command again.',
   })
 }
 

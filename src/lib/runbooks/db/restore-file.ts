@@ -169,6 +169,7 @@ async function refuseOtherDomain({ toolbox }: StepContext, database: Database): 
     code: 'backup-of-another-domain',
     message: `The dump is of ${row.host}, this instance is ${own.join(' or ')}.`,
     cause: 'Accounts, posts and keys belong to their domain: other servers know them by it.',
+    next: 'Choose a dump of this instance.',
   })
 }
 

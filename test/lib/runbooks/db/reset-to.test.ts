@@ -15,6 +15,7 @@ import { namesOf } from '../../../../src/lib/runbooks/replace/names.js'
 import type { Sides } from '../../../../src/lib/runbooks/replace/sides.js'
 import { manifestOf } from '../../../support/backups.js'
 import { startPostgres, type TestPostgres } from '../../../support/postgres.js'
+import { stepContext } from '../../../support/step-context.js'
 import { type Made, toolboxOf } from '../../../support/toolbox-of.js'
 
 const NAME = '20261122-031500-9a3f'
@@ -42,17 +43,10 @@ beforeEach(() => {
 function contextWith(made: Made, processes?: Processes): StepContext {
   const toolbox = toolboxOf(made)
   const postgres = server.connector({ database: 'mastodon' })
-  return {
-    toolbox: { ...toolbox, backend: { ...toolbox.backend, postgres, ...(processes && { processes }) } },
-    runId: `run-${runs}`,
-    dryRun: false,
-    note: async () => undefined,
-    noted: () => undefined,
-    reveal: () => undefined,
-    progress: () => undefined,
-    stop: new AbortController().signal,
-    lockAgain: async () => undefined,
-  }
+  return stepContext(
+    { ...toolbox, backend: { ...toolbox.backend, postgres, ...(processes && { processes }) } },
+    { runId: `run-${runs}` },
+  )
 }
 
 describe('the steps of a baseline', () => {

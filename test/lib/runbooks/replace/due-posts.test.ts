@@ -5,6 +5,7 @@ import type { StepContext } from '../../../../src/lib/runbook/step.js'
 import { takeItsPlace } from '../../../../src/lib/runbooks/db/restore.js'
 import { duePosts, duePostsStep } from '../../../../src/lib/runbooks/replace/due-posts.js'
 import { startPostgres, type TestPostgres } from '../../../support/postgres.js'
+import { stepContext } from '../../../support/step-context.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
 let server: TestPostgres
@@ -25,17 +26,7 @@ const opened = (dryRun: boolean) =>
   openDatabase(server.connector({ database: 'mastodon' }), { ledger: new Ledger(), dryRun })
 
 function contextOn(database: Database, notes: Record<string, string> = {}): StepContext {
-  return {
-    toolbox: toolboxOf({ database }),
-    runId: 'run-1',
-    dryRun: database.dryRun,
-    note: async (key, value) => void Object.assign(notes, { [key]: value }),
-    noted: key => notes[key],
-    reveal: () => undefined,
-    progress: () => undefined,
-    stop: new AbortController().signal,
-    lockAgain: async () => undefined,
-  }
+  return stepContext({ ...toolboxOf({ database }), dryRun: database.dryRun }, { notes })
 }
 
 test('a release without the table is left alone', async () => {

@@ -9,6 +9,7 @@ import type { StepContext } from '../../../../src/lib/runbook/step.js'
 import { makeFresh, takeFreshBack } from '../../../../src/lib/runbooks/replace/fresh.js'
 import { namesOf } from '../../../../src/lib/runbooks/replace/names.js'
 import { startPostgres, type TestPostgres } from '../../../support/postgres.js'
+import { stepContext } from '../../../support/step-context.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
 let server: TestPostgres
@@ -28,17 +29,7 @@ beforeEach(() => {
 function contextWith(notes: Record<string, string>): StepContext {
   const made = toolboxOf({})
   const postgres = server.connector({ database: 'mastodon' })
-  return {
-    toolbox: { ...made, backend: { ...made.backend, postgres } },
-    runId: `run-${runs}`,
-    dryRun: false,
-    note: async () => undefined,
-    noted: key => notes[key],
-    reveal: () => undefined,
-    progress: () => undefined,
-    stop: new AbortController().signal,
-    lockAgain: async () => undefined,
-  }
+  return stepContext({ ...made, backend: { ...made.backend, postgres } }, { notes, runId: `run-${runs}` })
 }
 
 /** Swaps a new database in and out again; returns the notes of such a run. */

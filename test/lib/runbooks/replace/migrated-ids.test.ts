@@ -8,6 +8,7 @@ import { MIGRATED, migrateStep } from '../../../../src/lib/runbooks/replace/migr
 import { namesOf } from '../../../../src/lib/runbooks/replace/names.js'
 import { raiseMigratedStep } from '../../../../src/lib/runbooks/replace/swap.js'
 import { startPostgres, type TestPostgres } from '../../../support/postgres.js'
+import { stepContext } from '../../../support/step-context.js'
 import { type Made, toolboxOf } from '../../../support/toolbox-of.js'
 
 const RUN = 'run-1'
@@ -22,17 +23,7 @@ afterAll(() => server?.stop())
 function contextWith(notes: Record<string, string>, made: Made = {}): StepContext {
   const toolbox = toolboxOf(made)
   const postgres = server.connector({ database: 'mastodon' })
-  return {
-    toolbox: { ...toolbox, backend: { ...toolbox.backend, postgres } },
-    runId: RUN,
-    dryRun: false,
-    note: async (key, value) => void Object.assign(notes, { [key]: value }),
-    noted: key => notes[key],
-    reveal: () => undefined,
-    progress: () => undefined,
-    stop: new AbortController().signal,
-    lockAgain: async () => undefined,
-  }
+  return stepContext({ ...toolbox, backend: { ...toolbox.backend, postgres } }, { notes, runId: RUN })
 }
 
 async function databaseWith(name: string, sql: string): Promise<void> {

@@ -4,6 +4,7 @@ import type { StepContext } from '../../../../src/lib/runbook/step.js'
 import { openStep } from '../../../../src/lib/runbooks/replace/close.js'
 import { orderStep, raiseNewStep } from '../../../../src/lib/runbooks/replace/new-database.js'
 import { startPostgres, type TestPostgres } from '../../../support/postgres.js'
+import { stepContext } from '../../../support/step-context.js'
 import { type Made, toolboxOf } from '../../../support/toolbox-of.js'
 
 const PLAN = { plan: 'heroku-postgresql:essential-1', price: undefined }
@@ -19,20 +20,10 @@ afterAll(() => server?.stop())
 
 function contextWith(notes: Record<string, string>, made: Made, databases?: Partial<DatabaseAddons>): StepContext {
   const toolbox = toolboxOf(made)
-  return {
-    toolbox: {
-      ...toolbox,
-      backend: { ...toolbox.backend, ...(databases && { databases: databases as DatabaseAddons }) },
-    },
-    runId: 'run-1',
-    dryRun: false,
-    note: async (key, value) => void Object.assign(notes, { [key]: value }),
-    noted: key => notes[key],
-    reveal: () => undefined,
-    progress: () => undefined,
-    stop: new AbortController().signal,
-    lockAgain: async () => undefined,
-  }
+  return stepContext(
+    { ...toolbox, backend: { ...toolbox.backend, ...(databases && { databases: databases as DatabaseAddons }) } },
+    { notes },
+  )
 }
 
 test('once visitors are let in, a run is in use, also when they are kept out again', async () => {

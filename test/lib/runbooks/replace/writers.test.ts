@@ -3,6 +3,7 @@ import type { AppProcess, Formation, FormerProcess, Processes } from '../../../.
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
 import { stopAllStep } from '../../../../src/lib/runbooks/replace/close.js'
 import { mayHaveServed, startStep, stopStep } from '../../../../src/lib/runbooks/replace/writers.js'
+import { stepContext } from '../../../support/step-context.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
 /** Processes that are stopped by role and started by what ran before, as a backend does. */
@@ -20,19 +21,8 @@ function processesOf(list: AppProcess[]): Processes {
 }
 
 function contextWith(processes: Processes): StepContext {
-  const notes: Record<string, string> = {}
   const toolbox = toolboxOf({})
-  return {
-    toolbox: { ...toolbox, backend: { ...toolbox.backend, processes } },
-    runId: 'run-1',
-    dryRun: false,
-    note: async (key, value) => void Object.assign(notes, { [key]: value }),
-    noted: key => notes[key],
-    reveal: () => undefined,
-    progress: () => undefined,
-    stop: new AbortController().signal,
-    lockAgain: async () => undefined,
-  }
+  return stepContext({ ...toolbox, backend: { ...toolbox.backend, processes } })
 }
 
 const process = (role: AppProcess['role'], number: number, state: AppProcess['state']): AppProcess => ({

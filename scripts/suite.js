@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -33,7 +33,9 @@ const checks = [
 const processors = availableParallelism()
 const suites = [
   { name: 'unit and contract', args: [...NODE_ONLY, `--maxWorkers=${processors}`] },
-  ...(quick ? [] : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${processors + 2}`] }]),
+  ...(quick
+    ? []
+    : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${processors + 2}`], again: true }]),
 ]
 
 function run(command, args) {
@@ -47,7 +49,24 @@ function runCheck({ name, command, args }) {
   return { passed: 1 - failed, failed, skipped: 0 }
 }
 
-function runSuite({ name, args }) {
+/**
+ * A test of real engines on a loaded machine may fail for want of time. At most this many files are run once more, alone;
+ * what fails then has failed, and what passes then is named at the end.
+ */
+const MOST_AGAIN = 2
+const unsteady = []
+
+function runSuite({ name, args, again }) {
+  const first = runFiles(name, args)
+  const files = first.failedFiles.length
+  if (!again || files === 0 || files > MOST_AGAIN) return first
+  const second = runFiles(`once more: ${first.failedFiles.join(', ')}`, first.failedFiles)
+  if (second.failed > 0) return { ...first, failed: second.failed }
+  unsteady.push(...first.failedTests)
+  return { ...first, passed: first.passed + first.failed, failed: 0 }
+}
+
+function runFiles(name, args) {
   console.log(`\n== ${name}`)
   const folder = mkdtempSync(join(tmpdir(), 'mstdn-ops-suite-'))
   const file = join(folder, 'result.json')
@@ -61,7 +80,7 @@ function runSuite({ name, args }) {
   try {
     return countsOf(JSON.parse(readFileSync(file, 'utf8')), status)
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 }
+    return { passed: 0, failed: 1, skipped: 0, failedFiles: [], failedTests: [] }
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -70,17 +89,26 @@ function runSuite({ name, args }) {
 // A file that fails before its first test, or an error outside of any test, counts as a failure too.
 function countsOf(result, status) {
   const failed = result.numFailedTests
+  const files = result.testResults.filter(file => file.status === 'failed')
   return {
     passed: result.numPassedTests,
     failed: failed === 0 && status !== 0 ? Math.max(1, result.numFailedTestSuites) : failed,
     skipped: result.numPendingTests + result.numTodoTests,
+    failedFiles: files.map(file => relative(root, file.name)),
+    failedTests: files.flatMap(file => failuresOf(file)),
   }
+}
+
+function failuresOf({ name, assertionResults }) {
+  const failed = assertionResults.filter(test => test.status === 'failed').map(test => test.fullName)
+  return (failed.length > 0 ? failed : ['before its first test']).map(test => `${relative(root, name)}: ${test}`)
 }
 
 const started = Date.now()
 const counts = [...checks.map(runCheck), ...suites.map(runSuite)]
 const total = key => counts.reduce((sum, count) => sum + count[key], 0)
 const skipped = total('skipped')
+for (const test of unsteady) console.log(`passed only at the second try: ${test}`)
 console.log(`\n${Math.round((Date.now() - started) / 1000)} s`)
 console.log(`${total('passed')} passed, ${total('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = total('failed') > 0 ? 1 : 0

@@ -1,10 +1,8 @@
 import type { Client } from 'pg'
 import type { PostgresConnector, PostgresTarget } from '../backends/backend.js'
 import { connectProblem } from './problems.js'
-import { openByteStream, type SocketLike } from './stream.js'
+import { connectTimeout, openByteStream, type SocketLike } from './stream.js'
 
-/** Milliseconds to wait for a connection that is ready for statements. */
-const CONNECT_TIMEOUT = 15_000
 /** First bytes of what a PostgreSQL server may answer: authentication, error, notice, protocol version, TLS yes. */
 const FIRST_BYTES = 'RENvS'
 const INT8 = 20
@@ -53,7 +51,8 @@ async function connect(connector: PostgresConnector, target: PostgresTarget, opt
   const abort = () => stream.destroy(options.signal?.reason)
   options.signal?.addEventListener('abort', abort)
   try {
-    const client = await startClient(stream, target, options.applicationName)
+    const { applicationName } = options
+    const client = await startClient(stream, target, { applicationName, timeoutMs: connectTimeout(connector) })
     return { client, stream, database: target.database, ...(await introduce(client)) }
   } catch (error) {
     stream.destroy()
@@ -71,12 +70,16 @@ export function openPostgresStream(connector: PostgresConnector, target: Postgre
     host: target.host,
     port,
     socketFile: `.s.PGSQL.${port}`,
-    timeoutMs: CONNECT_TIMEOUT,
+    timeoutMs: connectTimeout(connector),
     signal,
   })
 }
 
-async function startClient(stream: SocketLike, target: PostgresTarget, applicationName: string): Promise<Client> {
+async function startClient(
+  stream: SocketLike,
+  target: PostgresTarget,
+  { applicationName, timeoutMs }: { applicationName: string; timeoutMs: number },
+): Promise<Client> {
   const pg = await import('pg')
   const client = new pg.default.Client({
     user: target.user,
@@ -87,7 +90,7 @@ async function startClient(stream: SocketLike, target: PostgresTarget, applicati
     ssl: tlsOf(target),
     stream: () => stream,
     application_name: asciiLine(applicationName),
-    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    connectionTimeoutMillis: timeoutMs,
     types: { getTypeParser: parserOf(pg.default.types.getTypeParser) },
   })
   // Without a listener a lost idle connection would end the process; the next statement reports it.

@@ -13,6 +13,14 @@ export interface Endpoint {
   signal?: AbortSignal
 }
 
+/**
+ * Returns the milliseconds to wait for a connection that is ready. A relay's process has to be started by the engine
+ * first, which takes a busy machine longer than any network.
+ */
+export function connectTimeout(connector: { openStream?: unknown }): number {
+  return connector.openStream === undefined ? 15_000 : 60_000
+}
+
 /** A stream with those methods of a socket that the protocol clients call. It is connected already. */
 export type SocketLike = Duplex & Pick<Socket, 'setNoDelay' | 'setKeepAlive' | 'setTimeout' | 'connecting'>
 
@@ -55,7 +63,8 @@ function connected(socket: Socket): Promise<void> {
   })
 }
 
-function timedOut(): Error {
+/** Returns the error of a connection that did not come about in time. */
+export function timedOut(): Error {
   return Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })
 }
 

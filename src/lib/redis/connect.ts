@@ -2,10 +2,9 @@ import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import type { Redis } from 'ioredis'
 import type { RedisConnector, RedisTarget } from '../backends/backend.js'
-import { openByteStream, type SocketLike } from '../postgres/stream.js'
+import { connectTimeout, openByteStream, type SocketLike, timedOut } from '../postgres/stream.js'
 
-/** Milliseconds to wait for a connection, and then for the first answer. */
-const CONNECT_TIMEOUT = 15_000
+/** Milliseconds to wait for TLS. */
 const HANDSHAKE_TIMEOUT = 5_000
 /** A server that hangs is given up; nothing that is sent takes this long. */
 const COMMAND_TIMEOUT = 60_000
@@ -20,7 +19,7 @@ export async function connectClient(connector: RedisConnector, target: RedisTarg
   stream.on('error', () => {})
   const client = await clientOver(stream)
   if (stream.destroyed) throw stream.errored ?? new Error('the connection was closed before an answer')
-  const timer = setTimeout(() => stream.destroy(), CONNECT_TIMEOUT)
+  const timer = setTimeout(() => stream.destroy(timedOut()), connectTimeout(connector))
   try {
     await client.connect()
     await enter(client, target)
@@ -28,7 +27,8 @@ export async function connectClient(connector: RedisConnector, target: RedisTarg
   } catch (error) {
     client.disconnect()
     stream.destroy()
-    throw error
+    // The client knows only that the connection is closed, the stream why.
+    throw stream.errored ?? error
   } finally {
     clearTimeout(timer)
   }
@@ -39,7 +39,7 @@ async function openStream(connector: RedisConnector, target: RedisTarget, signal
     openStream: connector.openStream?.bind(connector),
     host: target.host,
     port: target.port ?? 6379,
-    timeoutMs: CONNECT_TIMEOUT,
+    timeoutMs: connectTimeout(connector),
     signal,
   })
   return target.tls === undefined || target.tls === 'none' ? raw : encrypted(raw, target)

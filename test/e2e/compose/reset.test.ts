@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Boundary } from '../../../src/lib/runbook/run.js'
 import { TAKE_BACK as TAKE_BACK_LOGGED } from '../pending-migrations.js'
 import { people, type Stack, startStack } from './bed/bed.js'
 import { since } from './bed/images.js'
@@ -254,33 +253,4 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
       )
     })
   })
-
-  const steps = FULL && version === '4.5.3' ? ['safety-backup', 'empty', 'copy', 'compare', 'owner', 'swap'] : []
-
-  test.each(steps)('a failure after %s takes everything back', async step => {
-    const end = await story.breakAt('db:reset', options, { step, boundary: 'acted', by: 'failure' })
-    expect({ end, posts: await posts(), left: await databases('mstdn_ops%') }).toEqual({
-      ...{ end: expect.objectContaining({ exitCode: 4 }), posts: '160', left: '' },
-    })
-    await story.expectOver('undone')
-  })
-
-  const boundaries: Boundary[] = ['started', 'acted']
-  test.each(boundaries.flatMap(boundary => steps.map(step => [step, boundary] as const)))(
-    'killed at %s (%s), resume ends it',
-    async (step, boundary) => {
-      const end = await story.breakAt('db:reset', options, { step, boundary })
-      expect(end.killed).toBe(true)
-      expect(await posts()).toBe(step === 'swap' && boundary === 'acted' ? '0' : '160')
-      const { exitCode, stderr } = await story.tool('resume', '--json')
-      expect(exitCode, stderr).toBe(0)
-      expect(await posts()).toBe('0')
-      const seen = await outside.seen('alice')
-      expect(accepts((before.get('alice') as Seen).actor, seen.signed)).toBe(true)
-      await story.expectOver('done')
-      expect((await story.tool('rollback', '--confirm', stack.domain, '--drain', '1s')).exitCode).toBe(0)
-      expect(await posts()).toBe('160')
-      expect((await story.tool('db:discard', '--yes')).exitCode).toBe(0)
-    },
-  )
 })

@@ -2,11 +2,9 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Boundary } from '../../../src/lib/runbook/run.js'
 import { type Stack, startStack } from './bed/bed.js'
 import { BrokenRun } from './broken-run.js'
 
-const FULL = process.env.MSTDN_TEST_FULL !== undefined
 const PATIENCE = 240_000
 const OTHERS = 'another:application'
 
@@ -32,8 +30,6 @@ beforeEach(async () => {
     SELECT 'after', 1, now(), now(), true WHERE NOT EXISTS (SELECT FROM statuses WHERE text = 'after')`)
   await stack.redis('SET', OTHERS, 'kept')
 })
-
-const options = () => ({ source: backup, drainSeconds: 1, replayJobs: false })
 
 /** Which state the live database is in: nothing in between is an answer. */
 async function state(): Promise<'live' | 'restored'> {
@@ -119,81 +115,6 @@ describe('db:restore', { timeout: PATIENCE }, () => {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)' AND pid <> pg_backend_pid()",
       )
     }
-    await expectServing('live')
-  })
-})
-
-interface Break {
-  step: string
-  boundary: Boundary
-  by: 'kill' | 'failure'
-  /** What is said after a kill. */
-  after?: 'resume' | 'undo'
-}
-
-const STEPS = [
-  'restore',
-  'compare',
-  'analyze',
-  'stop',
-  'look',
-  'jobs-aside',
-  'raise-ids',
-  'swap',
-  'clear-redis',
-  'start',
-  'feeds',
-]
-const BOUNDARIES: readonly Boundary[] = ['before', 'started', 'acted', 'after']
-
-/** Three times each, as what happens meanwhile differs. */
-function every(): Break[] {
-  const places = STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary })))
-  const once = places.flatMap(place => [
-    { ...place, by: 'kill' as const, after: 'resume' as const },
-    { ...place, by: 'kill' as const, after: 'undo' as const },
-    { ...place, by: 'failure' as const },
-  ])
-  return [...once, ...once, ...once]
-}
-
-/** From then on people may have written into the restored state: it is kept even where the run is taken back. */
-function hadServed(step: string, boundary: Boundary): boolean {
-  return step === 'feeds' || (step === 'start' && ['acted', 'after'].includes(boundary))
-}
-
-/** Where most can go wrong: behind the swap. */
-const SOME: readonly Break[] = [
-  { step: 'swap', boundary: 'acted', by: 'kill', after: 'undo' },
-  { step: 'swap', boundary: 'acted', by: 'kill', after: 'resume' },
-  { step: 'clear-redis', boundary: 'acted', by: 'failure' },
-]
-
-describe('a restore that is broken off', { timeout: PATIENCE }, () => {
-  test.each(FULL ? every() : SOME)('$by at $step, $boundary, then $after', async ({ step, boundary, by, after }) => {
-    const ended = await story.breakAt('db:restore', options(), { step, boundary, ...(by === 'failure' ? { by } : {}) })
-    if (by === 'failure') {
-      // What is built after the instance serves again takes nothing back.
-      expect(ended).toMatchObject({ killed: false, exitCode: 4 })
-      return expectServing('live', hadServed(step, boundary) ? '1' : '0')
-    }
-    expect(ended).toMatchObject({ killed: true })
-    await state()
-    expect(await story.tool('db:backup'), 'nothing else is begun').toMatchObject({ exitCode: 3 })
-    const gone = await story.tool('resume', ...(after === 'undo' ? ['--undo'] : []))
-    expect(gone.exitCode, gone.stderr).toBe(0)
-    if (after === 'undo') await expectServing('live', hadServed(step, boundary) ? '1' : '0')
-    else await expectServing('restored')
-  })
-
-  test.each(Array.from({ length: FULL ? 20 : 1 }, (_, at) => at))('killed inside of the long step (%s)', async () => {
-    const run = story.start(['db:restore', backup, '--confirm', stack.domain, '--drain', '1s'])
-    await run.until('Restore ')
-    await new Promise(resolve => setTimeout(resolve, Math.random() * 1_500))
-    run.signal('SIGKILL')
-    await run.ended
-    expect(await state()).toBe('live')
-    expect(await story.tool('resume', '--undo')).toMatchObject({ exitCode: 0 })
     await expectServing('live')
   })
 })

@@ -11,7 +11,8 @@ module Standin
   # `info`, `beat`, `busy` and `quiet`, lists `queue:*`, sorted sets `retry`, `schedule` and `dead`.
   # A queue whose name is in the set `standin:paused` is listened to but left alone.
   class Sidekiq
-    BEAT_SECONDS = 5
+    # The real one beats every 5 or 10 s; more often here, so that tests wait less.
+    BEAT_SECONDS = 1
     EXPIRY_SECONDS = 60
     MAJORS = { '1.3.0' => '5.2.10', '3.5.0' => '6.5.12', '4.4.0' => '7.3.9', '4.5.0' => '8.0.9' }.freeze
 

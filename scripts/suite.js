@@ -33,9 +33,7 @@ const checks = [
 const processors = availableParallelism()
 const suites = [
   { name: 'unit and contract', args: [...NODE_ONLY, `--maxWorkers=${processors}`] },
-  ...(quick
-    ? []
-    : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${processors + 2}`], again: true }]),
+  ...(quick ? [] : [{ name: 'servers and end to end', args: [...SERVERS, `--maxWorkers=${processors + 2}`] }]),
 ]
 
 function run(command, args) {
@@ -50,16 +48,16 @@ function runCheck({ name, command, args }) {
 }
 
 /**
- * A test of real engines on a loaded machine may fail for want of time. At most this many files are run once more, alone;
+ * A test of real servers on a loaded machine may fail for want of time. At most this many files are run once more, alone;
  * what fails then has failed, and what passes then is named at the end.
  */
 const MOST_AGAIN = 2
 const unsteady = []
 
-function runSuite({ name, args, again }) {
+function runSuite({ name, args }) {
   const first = runFiles(name, args)
   const files = first.failedFiles.length
-  if (!again || files === 0 || files > MOST_AGAIN) return first
+  if (files === 0 || files > MOST_AGAIN) return first
   const second = runFiles(`once more: ${first.failedFiles.join(', ')}`, first.failedFiles)
   if (second.failed > 0) return { ...first, failed: second.failed }
   unsteady.push(...first.failedTests)

@@ -41,6 +41,9 @@ export interface VerifyResult {
   rows: number
 }
 
+/** What the system says where a disk is read-only, or a folder not ours to write to. */
+const WRITE_PROTECTED = ['EROFS', 'EACCES', 'EPERM']
+
 /** Looks whether a backup is what its manifest says: its files, every row in them, and that they restore. */
 export const verify: Runbook<VerifyOptions, VerifyResult> = {
   name: 'db:verify',
@@ -94,9 +97,18 @@ function lookStep(
       await context.note('level', level)
       if (why !== undefined) await context.note('why', why)
       const at = context.toolbox.clock.now().toISOString()
-      await noteCheck(backup.path, { at, level, ok: why === undefined, ...(why === undefined ? {} : { why }) })
+      const record = { at, level, ok: why === undefined, ...(why === undefined ? {} : { why }) }
+      await noteCheck(backup.path, record).catch(error => tellUnnoted(context, error))
     },
   }
+}
+
+/** Backups are well kept where nobody may write: what was found holds there as well. Told once in a run. */
+async function tellUnnoted({ toolbox, note, noted }: StepContext, error: NodeJS.ErrnoException): Promise<void> {
+  if (!WRITE_PROTECTED.includes(error.code ?? '')) throw error
+  if (noted('unnoted') !== undefined) return
+  await note('unnoted', error.message)
+  toolbox.output.warn(`What was found cannot be noted beside the backup, which nobody may write to: ${error.message}`)
 }
 
 function checksumStep(backup: StoredBackup): Step {

@@ -1,6 +1,7 @@
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest } from '../../src/lib/backups/manifest.js'
+import type { Owner } from '../../src/lib/backups/owner.js'
 import { type BackupStore, noteCheck } from '../../src/lib/backups/store.js'
 
 /** Returns a manifest that a backup of Mastodon 4.5.3 at that time may have; parts of it are the test's. */
@@ -33,6 +34,9 @@ export function manifestOf(name: string, parts: Partial<Manifest> = {}): Manifes
   }
 }
 
+/** Who made the backups. */
+export const OWNER: Owner = { instance: 'main', domain: 'example.com', host: 'here', run: 'r', pid: 1 }
+
 const DATABASE: Manifest['postgres']['database'] = {
   name: 'mastodon_production',
   owner: 'mastodon',
@@ -56,7 +60,7 @@ export async function putBackup(
 ): Promise<string> {
   const { failed, ...manifest } = parts
   const whole = manifestOf(name, manifest)
-  const partial = await store.begin(name)
+  const partial = await store.begin(name, OWNER)
   for (const file of whole.files) putFile(join(partial, file.name), file.bytes)
   const path = await store.finish(partial, whole)
   if (failed !== undefined) {

@@ -1,15 +1,12 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { syncFolder, writeSynced } from '../atomic-file.js'
 import { messageOf, OperatorError, RefusedError } from '../errors.js'
 import { backupsDir } from '../paths.js'
 import type { Toolbox } from '../toolbox.js'
 import { MANIFEST, type Manifest, manifestText, readManifest } from './manifest.js'
+import { isOver, makePartial, OWNER, type Owner, PARTIAL } from './owner.js'
 
-/** The ending of a folder that is being written: never listed as a backup. */
-const PARTIAL = '.partial'
-/** What this tool calls a backup that it has not finished: by the id of a run. */
-const UNFINISHED = /^\d{8}-\d{6}-[0-9a-f]{4}\.partial$/
 /** What was looked at after the backup was made, a line of JSON each. */
 const CHECKS = 'checks.jsonl'
 
@@ -92,11 +89,8 @@ export class BackupStore {
   }
 
   /** Makes the folder that a backup is written into, for its owner alone, and returns its path. */
-  async begin(name: string): Promise<string> {
-    const path = join(this.dir, `${name}${PARTIAL}`)
-    await mkdir(this.dir, { recursive: true, mode: 0o700 })
-    await mkdir(path, { mode: 0o700 })
-    return path
+  begin(name: string, owner: Owner): Promise<string> {
+    return makePartial(this.dir, name, owner)
   }
 
   /**
@@ -112,17 +106,21 @@ export class BackupStore {
       await rename(path, partial)
       throw error
     })
+    // It harms nobody where it stays.
+    await rm(join(path, OWNER), { force: true }).catch(() => undefined)
     return path
   }
 
-  /**
-   * Removes what unfinished backups left; the lock of the instance tells that nobody writes there now. Other programs end
-   * the names of their folders in `.partial`, too.
-   */
-  async clean(): Promise<string[]> {
-    const left = (await this.#folders()).filter(name => UNFINISHED.test(name))
-    for (const name of left) await this.drop(join(this.dir, name))
-    return left
+  /** Removes what unfinished backups of the owner left, and what nobody owns and nobody has touched for a day. */
+  async clean(owner: Owner): Promise<string[]> {
+    const removed: string[] = []
+    for (const name of (await this.#folders(true)).filter(name => name.endsWith(PARTIAL))) {
+      const path = join(this.dir, name)
+      if (!(await isOver(path, owner))) continue
+      await this.drop(path)
+      removed.push(name)
+    }
+    return removed
   }
 
   /** Removes the folder that {@link begin} made; does nothing when it is gone, or has become a backup. */
@@ -138,9 +136,10 @@ export class BackupStore {
     await rm(partial, { recursive: true, force: true })
   }
 
-  async #folders(): Promise<string[]> {
+  async #folders(hidden = false): Promise<string[]> {
     const entries = await readdir(this.dir, { withFileTypes: true }).catch(absentIsEmpty)
-    return entries.filter(entry => entry.isDirectory() && !isNoBackup(entry.name)).map(entry => entry.name)
+    const folders = entries.filter(entry => entry.isDirectory()).map(entry => entry.name)
+    return hidden ? folders : folders.filter(name => !isNoBackup(name))
   }
 }
 

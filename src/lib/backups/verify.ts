@@ -11,6 +11,7 @@ import { unlessAborted } from './attended.js'
 import { openDecode } from './database.js'
 import type { Unsealing } from './encryption.js'
 import { type BackupFile, MANIFEST, type TableCount } from './manifest.js'
+import { OWNER } from './owner.js'
 import { readSum } from './sink.js'
 import type { StoredBackup } from './store.js'
 
@@ -36,7 +37,7 @@ export async function problemWithFiles(
     const problem = await problemWithFile(path, file, stop)
     if (problem !== undefined) return problem
   }
-  const known = [...manifest.files.map(file => file.name), MANIFEST, 'checks.jsonl']
+  const known = [...manifest.files.map(file => file.name), MANIFEST, OWNER, 'checks.jsonl']
   const extra = names.find(name => !known.includes(name))
   return extra === undefined ? undefined : `${extra} is not in the manifest.`
 }

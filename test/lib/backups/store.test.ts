@@ -3,9 +3,11 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,7 +22,8 @@ import {
   openBackup,
   storeOf,
 } from '../../../src/lib/backups/store.js'
-import { manifestOf, putBackup } from '../../support/backups.js'
+import { problemWithFiles } from '../../../src/lib/backups/verify.js'
+import { manifestOf, OWNER, putBackup } from '../../support/backups.js'
 import { toolboxOf } from '../../support/toolbox-of.js'
 
 let dir: string
@@ -51,7 +54,7 @@ describe('the store of backups', () => {
     await putBackup(store, '20260301-020000-aaaa', { startedAt: '2026-03-01T02:00:00.000Z' })
     await putBackup(store, '20260302-020000-cccc', { startedAt: '2026-03-02T02:00:00.000Z' })
     await putBackup(store, '20260302-020000-dddd', { startedAt: '2026-03-02T02:00:00.000Z' })
-    await store.begin('20260303-020000-eeee')
+    await store.begin('20260303-020000-eeee', OWNER)
     const { backups, broken } = await store.list()
     expect(backups.map(({ name }) => name.slice(-4))).toEqual(['dddd', 'cccc', 'aaaa'])
     expect(broken).toEqual([])
@@ -93,18 +96,73 @@ describe('the store of backups', () => {
     const path = await putBackup(store, 'a')
     await store.remove('a')
     expect(existsSync(path)).toBe(false)
-    const partial = await store.begin('20260301-020000-0a1b')
-    const foreign = await store.begin('films')
-    expect(await store.clean()).toEqual(['20260301-020000-0a1b.partial'])
+    const partial = await store.begin('20260301-020000-0a1b', OWNER)
+    const foreign = await store.begin('films', OWNER)
+    expect(await store.clean(OWNER)).toEqual(['20260301-020000-0a1b.partial'])
     expect(existsSync(partial)).toBe(false)
     expect(existsSync(foreign), 'what another program calls so').toBe(true)
   })
 
   it('calls a backup by its folder, also where it was copied', async () => {
-    const partial = await store.begin('copy')
+    const partial = await store.begin('copy', OWNER)
     writeFileSync(join(partial, 'manifest.json'), manifestText(manifestOf('original')))
     const opened = await openBackup(`${partial}/`)
     expect(opened.name).toBe('copy.partial')
+  })
+})
+
+describe('an unfinished backup', () => {
+  const NAME = '20260301-020000-0a1b'
+  const yesterday = new Date(Date.now() - 25 * 3_600_000)
+
+  /** As if nobody had written there for a day. */
+  function age(partial: string): void {
+    for (const name of readdirSync(partial)) utimesSync(join(partial, name), yesterday, yesterday)
+    utimesSync(partial, yesterday, yesterday)
+  }
+
+  it('is cleared away for its instance at once, never for another one that shares the folder', async () => {
+    const partial = await store.begin(NAME, OWNER)
+    age(partial)
+    expect(await store.clean({ ...OWNER, domain: 'other.example' })).toEqual([])
+    expect(await store.clean({ ...OWNER, instance: 'staging' })).toEqual([])
+    expect(await store.clean({ ...OWNER, run: 'another', pid: 2 })).toEqual([`${NAME}.partial`])
+  })
+
+  it.each([
+    ['from another machine', undefined],
+    ['that names no owner', ''],
+    ['whose owner cannot be read', '{"instance":'],
+  ])('%s is left until nobody has touched it for a day', async (_, text) => {
+    const partial = await store.begin(NAME, { ...OWNER, host: 'elsewhere' })
+    if (text === '') rmSync(join(partial, 'owner.json'))
+    else if (text !== undefined) writeFileSync(join(partial, 'owner.json'), text)
+    expect(await store.clean(OWNER)).toEqual([])
+    age(partial)
+    writeFileSync(join(partial, 'database.dump'), 'still written')
+    utimesSync(partial, yesterday, yesterday)
+    expect(await store.clean(OWNER), 'its dump grows').toEqual([])
+    age(partial)
+    expect(await store.clean(OWNER)).toEqual([`${NAME}.partial`])
+  })
+
+  it('that was killed before it had an owner is cleared away by anybody, and made anew by whom it is taken from', async () => {
+    mkdirSync(join(store.dir, `.${NAME}.partial`), { recursive: true })
+    expect(await store.list()).toEqual({ backups: [], broken: [] })
+    expect(await store.clean(OWNER)).toEqual([`.${NAME}.partial`])
+    const names = Array.from({ length: 40 }, (_, at) => `20260301-0200${10 + at}-0a1b`)
+    const others = { ...OWNER, instance: 'staging' }
+    const sweeping = Array.from({ length: 200 }, () => store.clean(OWNER))
+    const made = await Promise.all(names.map(name => store.begin(name, others)))
+    await Promise.all(sweeping)
+    for (const partial of made) expect(readdirSync(partial)).toEqual(['owner.json'])
+  })
+
+  it('is a backup all the same where it still names its owner', async () => {
+    const path = await putBackup(store, NAME, { files: [] })
+    expect(readdirSync(path)).toEqual(['manifest.json'])
+    writeFileSync(join(path, 'owner.json'), '{}')
+    expect(await problemWithFiles(await openBackup(path))).toBeUndefined()
   })
 })
 

@@ -6,6 +6,7 @@ import { encryptTo } from '../../backups/encryption.js'
 import type { FilePart, Manifest } from '../../backups/manifest.js'
 import { type Draft, fingerprinted, manifestOf } from '../../backups/manifest-of.js'
 import { mediaUnasked } from '../../backups/media.js'
+import { type Owner, ownerOf } from '../../backups/owner.js'
 import { refuseNoRoom } from '../../backups/room.js'
 import { readSum } from '../../backups/sink.js'
 import { type BackupStore, isProven, storeOf } from '../../backups/store.js'
@@ -131,18 +132,19 @@ function timed(draft: Draft, step: Step): Step {
   return { ...step, run }
 }
 
-/** The lock tells that nobody else works here, so that what is unfinished was killed. */
+/** The lock tells that nobody else works for this instance, so that what it has not finished was killed. */
 function prepareStep(draft: Draft): Step {
   return {
     id: 'prepare',
     title: 'Clear away what a killed backup left, and make the folder',
     effect: 'write',
-    run: async ({ toolbox, dryRun }) => {
+    run: async ({ toolbox, dryRun, runId }) => {
       if (dryRun) return
-      const store = storeOf(toolbox)
-      for (const name of await store.clean()) toolbox.output.info(`Removed ${name}, which a killed backup had left.`)
+      const [store, owner] = [storeOf(toolbox), await ownerOf(toolbox, runId)]
+      for (const name of await store.clean(owner))
+        toolbox.output.info(`Removed ${name}, which a killed backup had left.`)
       await clearDrills(toolbox)
-      draft.partial = await makeFolder(store, draft.name)
+      draft.partial = await makeFolder(store, draft.name, owner)
       draft.secrets = await fingerprinted(toolbox)
     },
     undo: async ({ toolbox }) => {
@@ -157,8 +159,8 @@ async function clearDrills(toolbox: Toolbox): Promise<void> {
   for (const name of dropped) toolbox.output.info(`Dropped ${name}, which a killed drill had left.`)
 }
 
-function makeFolder(store: BackupStore, name: string): Promise<string> {
-  return store.begin(name).catch(error => {
+function makeFolder(store: BackupStore, name: string, owner: Owner): Promise<string> {
+  return store.begin(name, owner).catch(error => {
     throw new RefusedError({
       code: 'no-backup-folder',
       message: `No folder can be made in ${store.dir}.`,

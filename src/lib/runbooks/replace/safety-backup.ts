@@ -1,3 +1,4 @@
+import { ownerOf } from '../../backups/owner.js'
 import { storeOf } from '../../backups/store.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { BACKUP_NOTE, type BackupOptions, type BackupResult, backup } from '../db/backup.js'
@@ -16,7 +17,7 @@ export function safetyBackupStep(options: BackupOptions): Step {
     done: async context => safetyBackup(context.noted) !== undefined,
     run: context => makeBackup(context, options),
     // What is unfinished goes; a backup that is proven stays, and harms nobody.
-    undo: async ({ toolbox }) => void (await storeOf(toolbox).clean()),
+    undo: async ({ toolbox, runId }) => void (await storeOf(toolbox).clean(await ownerOf(toolbox, runId))),
   }
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { ownerOf } from '../../backups/owner.js'
 import { openBackup, storeOf } from '../../backups/store.js'
 import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import type { Step, StepContext } from '../../runbook/step.js'
@@ -28,7 +29,7 @@ export function safetyCaptureStep(label: string): Step {
       if (!context.dryRun) await refuseUnlike(context)
     },
     // Both stay, and harm nobody: the copy as a backup in the list.
-    undo: async ({ toolbox }) => void (await storeOf(toolbox).clean()),
+    undo: async ({ toolbox, runId }) => void (await storeOf(toolbox).clean(await ownerOf(toolbox, runId))),
   }
 }
 

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -9,7 +18,7 @@ import { Journal, type RunEnd } from '../../../../src/lib/runbook/journal.js'
 import { runRunbook } from '../../../../src/lib/runbook/run.js'
 import { type PruneOptions, prune } from '../../../../src/lib/runbooks/db/prune.js'
 import type { Toolbox } from '../../../../src/lib/toolbox.js'
-import { putBackup } from '../../../support/backups.js'
+import { OWNER, putBackup } from '../../../support/backups.js'
 import { ownState } from '../../../support/own-state.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
@@ -156,7 +165,10 @@ describe('db:prune', () => {
     const error = await refusal(runRunbook(toolbox(), prune, KEEP_TWO))
     expect(`${error.message} ${error.why}`).toContain(`${nameOf(20)} could not be removed`)
     expect(existsSync(join(dir, nameOf(20)))).toBe(true)
-    await store.clean()
+    const longAgo = new Date('2026-01-01T00:00:00Z')
+    utimesSync(join(dir, `${nameOf(20)}.partial`), longAgo, longAgo)
+    utimesSync(join(dir, `${nameOf(20)}.partial`, 'left'), longAgo, longAgo)
+    await store.clean(OWNER)
     await runRunbook(toolbox(), prune, KEEP_TWO)
     expect(days()).toEqual([21, 22])
   })

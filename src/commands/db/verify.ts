@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { namedBackup } from '../../lib/backups/named.js'
+import { backupToVerify } from '../../lib/backups/named.js'
 import { ChangeCommand } from '../../lib/base-command.js'
 import { type VerifyResult, verify } from '../../lib/runbooks/db/verify.js'
 import { plural } from '../../lib/text.js'
@@ -22,7 +22,7 @@ only the files are compared without --identity. The exit code is 7 when the back
   static override args = {
     backup: Args.string({
       required: true,
-      description: 'The name of a backup, "latest" (the newest proven one), or the path of its folder.',
+      description: 'The name of a backup, "latest" (the newest one, proven or not), or the path of its folder.',
     }),
   }
   static override flags = {
@@ -34,7 +34,7 @@ only the files are compared without --identity. The exit code is 7 when the back
     const { args, flags } = await this.parse(Verify)
     const identity = flags.identity === undefined ? {} : { identity: flags.identity }
     // By its path: what is found out may make another one "latest".
-    const { path } = await namedBackup(await this.toolbox(), args.backup)
+    const { path } = await backupToVerify(await this.toolbox(), args.backup)
     const report = await this.change(verify, { backup: path, drill: flags.drill, ...identity })
     if (report.result?.ok === false) this.badAnswer()
     return report

@@ -1,7 +1,7 @@
 import { dumpTools } from '../../backups/database.js'
 import { decryptWith } from '../../backups/encryption.js'
 import { countedTables } from '../../backups/manifest.js'
-import { namedBackup } from '../../backups/named.js'
+import { backupToVerify } from '../../backups/named.js'
 import { differencesIn, restoreInto } from '../../backups/restore-into.js'
 import { type CheckRecord, noteCheck, type StoredBackup } from '../../backups/store.js'
 import { contentProblem, decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
@@ -19,7 +19,7 @@ import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 
 export interface VerifyOptions {
-  /** The name of a backup in the store, `latest`, or the path of a backup's folder. */
+  /** The name of a backup in the store, `latest` (the newest, in any state), or the path of a backup's folder. */
   backup: string
   /** Restores it into a database of its own and compares it. */
   drill: boolean
@@ -49,20 +49,20 @@ export const verify: Runbook<VerifyOptions, VerifyResult> = {
   name: 'db:verify',
   disposable: true,
   check: async (toolbox, options) => {
-    const backup = await namedBackup(toolbox, options.backup)
+    const backup = await backupToVerify(toolbox, options.backup)
     if (isSealed(backup, options) && !options.drill) return
     dumpOf(backup, await unsealing(options))
     await dumpTools(toolbox)
     if (options.drill) await refuseDrill(toolbox, backup)
   },
   steps: async (toolbox, options) => {
-    const backup = await namedBackup(toolbox, options.backup)
+    const backup = await backupToVerify(toolbox, options.backup)
     if (isSealed(backup, options)) return [checksumStep(backup)]
     const levels = [checksumStep(backup), decodeStep(backup, options)]
     return options.drill ? [...levels, drillStep(backup, options)] : levels
   },
   result: async (toolbox, options, noted) => {
-    const backup = await namedBackup(toolbox, options.backup)
+    const backup = await backupToVerify(toolbox, options.backup)
     const { name, path, manifest } = backup
     const why = noted('why') ?? null
     const rows = manifest.counts.tables.reduce((sum, table) => sum + table.rows, 0)

@@ -3,7 +3,7 @@ import type { PostgresConnector, PostgresTools } from '../backends/backend.js'
 import { lacks } from '../open-toolbox.js'
 import { type Database, openDatabase } from '../postgres/access.js'
 import { openPipeline, type Stage } from '../postgres/pipeline.js'
-import { whileRoom } from '../postgres/room.js'
+import { type OnUnseen, whileRoom } from '../postgres/room.js'
 import { type Shape, shapeDifferences, shapeOf } from '../postgres/shape.js'
 import { countRows } from '../postgres/snapshot.js'
 import { listStages, restorableIds, restoreStage } from '../postgres/toc.js'
@@ -14,7 +14,7 @@ import type { TableCount } from './manifest.js'
 import { type DumpSource, differingCount, type Feeding, feed } from './verify.js'
 
 /**
- * Restores a dump into an empty database of the instance's server.
+ * Restores a dump into an empty database of the instance's server, as {@link whileRoom} lets it.
  *
  * @throws RefusedError at the first error; the reason of `stop`, when the database is left as it is then.
  */
@@ -22,11 +22,11 @@ export async function restoreInto(
   toolbox: Toolbox,
   source: DumpSource,
   database: string,
-  feeding: Feeding = {},
+  { onUnseen, ...feeding }: Feeding & { onUnseen: OnUnseen },
 ): Promise<void> {
   const { tools } = await dumpTools(toolbox)
   const pouring = { database, stage: restoreStage(['-d', database], undefined), feeding }
-  await whileRoom(toolbox, database, () => pour(tools, source, pouring))
+  await whileRoom(toolbox, database, () => pour(tools, source, pouring), onUnseen)
 }
 
 /** Returns the line by which an operator would do it. */

@@ -14,6 +14,7 @@ import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
 import { costs, newDatabase, orderStep, planNamed, promoteStep, raiseNewStep } from '../replace/new-database.js'
 import { clearRedisStep, drain, type JobsAside, jobsAside, jobsAsideStep } from '../replace/redis.js'
+import { roomUnseen } from '../replace/room.js'
 import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { besideByName, besideOrdered, type Sides } from '../replace/sides.js'
@@ -64,6 +65,8 @@ export interface ResetResult {
   stoppedFor: number | null
   /** Jobs of the replaced state that were not run, and the file that holds them. */
   jobsAside: JobsAside | null
+  /** Why it was not seen all the time how much room the database's disk had; null where it was. */
+  roomUnseen: string | null
 }
 
 const SAFETY: BackupOptions = { with: [], label: 'before-reset' }
@@ -105,6 +108,7 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
+      roomUnseen: roomUnseen(noted),
     }
   },
 }

@@ -15,6 +15,7 @@ import { noteKeptUntil } from '../replace/keep.js'
 import type { Lacking } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
 import { jobsAside, jobsReplayed } from '../replace/redis.js'
+import { noteUnseen, roomUnseen } from '../replace/room.js'
 import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { refuseUnfit } from './fit.js'
@@ -72,6 +73,7 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
       goneMedia: goneMedia(noted),
+      roomUnseen: roomUnseen(noted),
     }
   },
 }
@@ -115,7 +117,7 @@ function fileStep(options: RestoreFileOptions, dump: () => Promise<ForeignDump>)
       context.toolbox.ledger.command(line(fresh))
       if (context.dryRun) return
       const told = (bytes: number) => context.progress(`${Math.round(bytes / 1e6)} MB`)
-      await whileRoom(context.toolbox, fresh, () => into(fresh, told))
+      await whileRoom(context.toolbox, fresh, () => into(fresh, told), noteUnseen(context))
     },
     undo: undoFresh,
   }

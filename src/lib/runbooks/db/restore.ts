@@ -29,6 +29,7 @@ import {
   jobsReplayed,
   replayStep,
 } from '../replace/redis.js'
+import { noteUnseen, roomUnseen } from '../replace/room.js'
 import { safetyBackup } from '../replace/safety-backup.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
@@ -76,6 +77,8 @@ export interface RestoreResult {
   searchStale: string | null
   /** Cached media whose files are gone, or why that is not known; null where nobody looked. */
   goneMedia: ReturnType<typeof goneMedia>
+  /** Why it was not seen all the time how much room the database's disk had; null where it was. */
+  roomUnseen: string | null
 }
 
 /**
@@ -124,6 +127,7 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
       feedsBuilt: noted('feeds') === 'built',
       searchStale: await staleSearch(toolbox),
       goneMedia: goneMedia(noted),
+      roomUnseen: roomUnseen(noted),
     }
   },
 }
@@ -185,7 +189,7 @@ export function restoreStep(backup: StoredBackup, options: KeepOptions & Unseali
       const source = dumpOf(backup, await unsealing(options))
       toolbox.ledger.command(restoreLine(toolbox, source, fresh))
       const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
-      if (!dryRun) await restoreInto(toolbox, source, fresh, { onProgress, stop })
+      if (!dryRun) await restoreInto(toolbox, source, fresh, { onProgress, stop, onUnseen: noteUnseen(context) })
     },
     undo: undoFresh,
   }

@@ -1,6 +1,7 @@
 import { reindexWords } from '../../mastodon/health.js'
 import { plural, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import { roomText } from '../replace/room.js'
 import type { RestoreResult } from './restore.js'
 
 /** Returns what a restore achieved, for people. */
@@ -15,6 +16,7 @@ export function restoredText(result: RestoreResult): string {
     ...dueText(result),
     ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
     ...mediaText(result),
+    ...roomText(result.roomUnseen),
     ...(searchStale === null ? [] : [`The search index is of the replaced state: ${searchStale}`]),
   ].join('\n')
 }

@@ -17,6 +17,7 @@ import {
 } from '../../postgres/scratch.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
+import { noteUnseen } from '../replace/room.js'
 
 export interface VerifyOptions {
   /** The name of a backup in the store, `latest` (the newest, in any state), or the path of a backup's folder. */
@@ -155,14 +156,15 @@ function drillStep(backup: StoredBackup, options: VerifyOptions): Step {
 }
 
 async function drilled(
-  { toolbox, progress, stop }: StepContext,
+  context: StepContext,
   backup: StoredBackup,
   unseal: Awaited<ReturnType<typeof unsealing>>,
   name: string,
 ): Promise<string | undefined> {
+  const { toolbox, progress, stop } = context
   try {
     const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
-    await restoreInto(toolbox, dumpOf(backup, unseal), name, { onProgress, stop })
+    await restoreInto(toolbox, dumpOf(backup, unseal), name, { onProgress, stop, onUnseen: noteUnseen(context) })
   } catch (error) {
     return contentProblem(error)
   }

@@ -4,6 +4,7 @@ import { whileRoom } from '../../postgres/room.js'
 import type { StepContext } from '../../runbook/step.js'
 import { namesOf } from './names.js'
 import { addonsOf, newDatabase } from './new-database.js'
+import { noteUnseen } from './room.js'
 
 /** The live database and the new one, wherever that is. */
 export interface Sides {
@@ -58,5 +59,6 @@ export async function fillInBoth<T>(
   work: (live: Database, fresh: Database) => Promise<T>,
 ): Promise<T> {
   const filling = () => inBoth(sides, context, purpose, work)
-  return sides.isOnServer ? whileRoom(context.toolbox, await sides.planned(context), filling) : filling()
+  if (!sides.isOnServer) return filling()
+  return whileRoom(context.toolbox, await sides.planned(context), filling, noteUnseen(context))
 }

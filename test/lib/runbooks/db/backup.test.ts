@@ -191,7 +191,7 @@ describe('an interruption', { timeout: 60_000 }, () => {
     const source = dumpOf(await openBackup(path))
     await withMaintenance(toolbox, 'test', db => db.write('CREATE DATABASE restored'))
     stubProgram('zstd', HUNG)
-    const feeding = { stop: AbortSignal.timeout(1_000) }
+    const feeding = { stop: AbortSignal.timeout(1_000), onUnseen: async () => undefined }
     await expect(restoreInto(toolbox, source, 'restored', feeding)).rejects.toMatchObject({ name: 'TimeoutError' })
     await withMaintenance(toolbox, 'test', db => dropDatabase(db, 'restored'))
   })

@@ -12,6 +12,7 @@ const RESULT: RestoreResult = {
     feedsBuilt: true,
     searchStale: null,
     goneMedia: null,
+    roomUnseen: null,
   },
 }
 const jobsAside = { file: '/runs/1.jobs', total: 3 } as never
@@ -42,4 +43,9 @@ test('gone media are told with what was looked at, and fetched again server by s
   expect(restoredText({ ...RESULT, goneMedia: { unknown: 'They are in the bucket b.' } })).toContain(
     'cannot be known: They are in the bucket b.',
   )
+})
+
+test('that nobody saw how much room was left is told', () => {
+  expect(restoredText(RESULT)).not.toContain('room')
+  expect(restoredText({ ...RESULT, roomUnseen: 'docker: no such container' })).toContain('docker: no such container')
 })

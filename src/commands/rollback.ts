@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { ChangeCommand, confirmFlag } from '../lib/base-command.js'
 import { theKept } from '../lib/runbooks/db/kept.js'
+import { mediaText } from '../lib/runbooks/db/restored.js'
 import { type RollbackResult, rollback } from '../lib/runbooks/db/rollback.js'
 import { durationOf } from '../lib/sizes.js'
 import { plural } from '../lib/text.js'
@@ -35,13 +36,14 @@ puts it back.`
     return this.change(rollback, { of: runId, database: name, drainSeconds, ...(addon ? { ordered: true } : {}) })
   }
 
-  protected override achieved({ of, kept, stoppedFor, jobsAside: jobs }: RollbackResult): string {
+  protected override achieved({ of, kept, stoppedFor, jobsAside: jobs, goneMedia }: RollbackResult): string {
     const stopped = stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]
     const lines = [`The database is again what run ${of} had replaced.`, ...stopped]
     const aside =
       jobs === null || jobs.total === 0
         ? []
         : [`${plural(jobs.total, 'pending job')} of the state that was live: set aside, in ${jobs.file}.`]
-    return [...lines, `The one that was live is kept as ${kept}, until mstdn-ops db:discard.`, ...aside].join('\n')
+    const old = `The one that was live is kept as ${kept}, until mstdn-ops db:discard.`
+    return [...lines, old, ...aside, ...mediaText(goneMedia)].join('\n')
   }
 }

@@ -4,6 +4,7 @@ import { DROPPABLE_GROUPS } from '../../lib/mastodon/identity.js'
 import { type ResetOptions, type ResetResult, reset } from '../../lib/runbooks/db/reset.js'
 import { unservedLine } from '../../lib/runbooks/db/reset-plan.js'
 import { baselineNamed } from '../../lib/runbooks/db/reset-to.js'
+import { mediaText } from '../../lib/runbooks/db/restored.js'
 import { roomText } from '../../lib/runbooks/replace/room.js'
 import { durationOf } from '../../lib/sizes.js'
 import { grouped, plural } from '../../lib/text.js'
@@ -89,6 +90,7 @@ the other lists are as they are now; who was suspended or blocked since, or dele
       stoppedFor,
       backup,
       jobsAside: jobs,
+      goneMedia,
       roomUnseen,
     } = result
     const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
@@ -109,6 +111,7 @@ the other lists are as they are now; who was suspended or blocked since, or dele
       ...(jobs === null || jobs.total === 0
         ? []
         : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
+      ...mediaText(goneMedia),
       ...roomText(roomUnseen),
       'Files of media stay where they are. When the replaced database is gone: mstdn-ops daily --remove-orphans',
     ].join('\n')

@@ -11,6 +11,7 @@ import { analyzeStep } from '../replace/analyze.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { analyzeTargetStep, compareContentStep } from '../replace/content.js'
 import { feedsStep } from '../replace/feeds.js'
+import { goneMediaStep } from '../replace/gone-media.js'
 import { ownerStep } from '../replace/identity.js'
 import { keptUntil } from '../replace/keep.js'
 import { liveDatabase } from '../replace/live.js'
@@ -125,6 +126,7 @@ export async function baselineSteps(
     clearRedisStep(),
     firstRows,
     startStep(),
+    goneMediaStep(),
     feedsStep(),
   ]
 }
@@ -176,6 +178,7 @@ export async function orderedBaselineSteps(
     firstRows,
     startAllStep(),
     openStep(),
+    goneMediaStep(),
     feedsStep(),
   ]
 }

@@ -9,6 +9,7 @@ import { analyzeStep } from '../replace/analyze.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { analyzeTargetStep } from '../replace/content.js'
 import { emptyStep, tablesStep } from '../replace/empty.js'
+import { goneMedia } from '../replace/gone-media.js'
 import { compareCopiedStep, copiedRows, copyStep, noOwner, ownerStep } from '../replace/identity.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
@@ -65,6 +66,8 @@ export interface ResetResult {
   stoppedFor: number | null
   /** Jobs of the replaced state that were not run, and the file that holds them. */
   jobsAside: JobsAside | null
+  /** Cached media of the baseline whose files are gone, or why that is not known; null where nobody looked. */
+  goneMedia: ReturnType<typeof goneMedia>
   /** Why it was not seen all the time how much room the database's disk had; null where it was. */
   roomUnseen: string | null
 }
@@ -108,6 +111,7 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
+      goneMedia: goneMedia(noted),
       roomUnseen: roomUnseen(noted),
     }
   },

@@ -15,7 +15,7 @@ export function restoredText(result: RestoreResult): string {
     ...jobsText(result),
     ...dueText(result),
     ...(feedsBuilt ? ['The home feeds were built anew.'] : []),
-    ...mediaText(result),
+    ...mediaText(result.goneMedia),
     ...roomText(result.roomUnseen),
     ...(searchStale === null ? [] : [`The search index is of the replaced state: ${searchStale}`]),
   ].join('\n')
@@ -33,7 +33,8 @@ function dueText({ duePosts }: RestoreResult): string[] {
   return [`${many} due since the backup was made, and removed: what was published would be published again.`]
 }
 
-function mediaText({ goneMedia }: RestoreResult): string[] {
+/** Returns what is known of cached media whose files are gone, as lines. */
+export function mediaText(goneMedia: RestoreResult['goneMedia']): string[] {
   if (goneMedia === null) return []
   if ('unknown' in goneMedia)
     return [`Whether cached media of other servers are gone cannot be known: ${goneMedia.unknown}`]

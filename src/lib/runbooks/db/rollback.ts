@@ -5,6 +5,7 @@ import type { Runbook, Step } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { feedsStep } from '../replace/feeds.js'
+import { goneMedia, goneMediaStep } from '../replace/gone-media.js'
 import { migrateStep } from '../replace/migrate.js'
 import { liveName, type Names } from '../replace/names.js'
 import { addonsOf, adoptStep, promoteStep, raiseNewMigratedStep, raiseNewStep } from '../replace/new-database.js'
@@ -32,6 +33,8 @@ export interface RollbackResult {
   stoppedFor: number | null
   /** Jobs of the replaced state that were not run, and the file that holds them. */
   jobsAside: JobsAside | null
+  /** Cached media whose files were removed since it was replaced, or why that is not known; null where nobody looked. */
+  goneMedia: ReturnType<typeof goneMedia>
 }
 
 /** Puts a replaced database back in its place; the one that was live is kept in turn. */
@@ -59,6 +62,7 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
       migrateStep('pre'),
       raiseMigratedStep(names),
       startStep(),
+      goneMediaStep(),
       feedsStep(),
     ]
   },
@@ -69,6 +73,7 @@ export const rollback: Runbook<RollbackOptions, RollbackResult> = {
       kept: noted('kept') ?? '',
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
+      goneMedia: goneMedia(noted),
     }
   },
 }
@@ -105,6 +110,7 @@ function orderedSteps(database: string, drainSeconds: number): Step[] {
     raiseNewMigratedStep(),
     startAllStep(),
     openStep(),
+    goneMediaStep(),
     feedsStep(),
   ]
 }

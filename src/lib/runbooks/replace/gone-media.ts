@@ -65,10 +65,7 @@ interface Cached {
   domain: string | null
 }
 
-/**
- * Returns some of the cached files at random, in bounded time: those of which the name is set (all versions). Ids of 10
- * to 17 digits are left out, for the folders of early releases are named by a part of them.
- */
+/** Returns some of the cached files at random, in bounded time: those of which the name is set (all versions). */
 async function believedIn(database: Database): Promise<{ rows: Cached[]; whole: boolean }> {
   const [table] = await database.query<{ rows: number }>(
     "SELECT reltuples::bigint AS rows FROM pg_class WHERE oid = 'media_attachments'::regclass",
@@ -76,7 +73,7 @@ async function believedIn(database: Database): Promise<{ rows: Cached[]; whole: 
   const percent = Math.min(100, (100 * ROWS) / Math.max(table?.rows ?? 0, 1))
   const rows = await database.query<Cached>(
     `SELECT m.id::text AS id, a.domain FROM (SELECT id, account_id FROM media_attachments TABLESAMPLE SYSTEM (${percent})
-       WHERE remote_url <> '' AND file_file_name IS NOT NULL AND (id < 1000000000 OR id >= 100000000000000000)
+       WHERE remote_url <> '' AND file_file_name IS NOT NULL
        ORDER BY random() LIMIT ${FILES + 1}) m LEFT JOIN accounts a ON a.id = m.account_id`,
   )
   return { rows: rows.slice(0, FILES), whole: percent === 100 && rows.length <= FILES }
@@ -87,15 +84,15 @@ async function believedIn(database: Database): Promise<{ rows: Cached[]; whole: 
  * name is not looked at, for that of a converted file ends otherwise.
  */
 const LOOKED = `export LC_ALL=C; cd "$1" || exit 9
-while read -r id dir; do for d in cache/"$dir" "$dir"; do set -- "$d"/original/*; [ -e "$1" ] && continue 2; done
-echo "$id"; done`
+while read -r id dirs; do for dir in $dirs; do for d in cache/"$dir" "$dir"; do
+set -- "$d"/original/*; [ -e "$1" ] && continue 3; done; done; echo "$id"; done`
 
 async function missingAmong(toolbox: Toolbox, rows: readonly Cached[]): Promise<string[]> {
   const { place, path } = await mediaFolder(toolbox)
   const run = await place.open({ what: 'sh', script: LOOKED, args: [path], effect: 'read', fed: true })
   // Why it ended early is told by its code.
   run.stdin.on('error', () => undefined)
-  run.stdin.end(rows.map(({ id }) => `${id} ${folderOf(id)}\n`).join(''))
+  run.stdin.end(rows.map(({ id }) => `${[id, ...foldersOf(id)].join(' ')}\n`).join(''))
   const limit = setTimeout(() => run.kill(), LIMIT_MS)
   const printed = await text(run.stdout)
   const { exitCode, stderr } = await run.ended.finally(() => clearTimeout(limit))
@@ -104,9 +101,15 @@ async function missingAmong(toolbox: Toolbox, rows: readonly Cached[]): Promise<
   throw new RefusedError({ code: 'media-not-read', message })
 }
 
-/** `:class/:attachment/:id_partition`, the last by threes of at least nine digits (config/initializers/paperclip.rb). */
-function folderOf(id: string): string {
-  return ['media_attachments', 'files', ...(id.padStart(9, '0').match(/\d{3}/g) ?? [])].join('/')
+/**
+ * Returns where the files of an id may be: `:class/:attachment/:id_partition` (config/initializers/paperclip.rb). The last
+ * is the id by threes, of at least nine digits, and of at least twelve from ten on; what is over at its end falls away
+ * (lib/paperclip/interpolations.rb of kt-paperclip). Early paperclip knew no twelve: ids of ten and eleven have two.
+ */
+function foldersOf(id: string): string[] {
+  const padded = id.length > 9 ? [id.padStart(12, '0'), id] : [id.padStart(9, '0')]
+  const folders = padded.map(digits => ['media_attachments', 'files', ...(digits.match(/\d{3}/g) ?? [])].join('/'))
+  return [...new Set(folders)]
 }
 
 /** Returns the most frequent first. */

@@ -53,11 +53,15 @@ test('files that the database believes in are looked for where each release keep
     (112345678901234567, 2, 'https://a.example/1', 'there.gif'), (112345678901234568, 2, 'https://a.example/2', 'x.png'),
     (1234, 3, 'https://b.example/3', 'early.png'), (1235, 3, 'https://b.example/4', 'gone.png'),
     (1236, 3, 'https://b.example/5', 'folder.png'), (1237, 3, 'https://b.example/6', NULL), (1238, 1, '', 'ours.png'),
-    (12345678901234567, 3, 'https://b.example/7', 'cut.png')`)
+    (12345678901234567, 3, 'https://b.example/7', 'cut.png'), (22345678901234567, 3, 'https://b.example/8', 'no.png'),
+    (1234567890, 3, 'https://b.example/9', 'ten.png'), (2234567890, 3, 'https://b.example/10', 'early-ten.png')`)
+  put('cache/media_attachments/files/123/456/789/012/345/original')
+  put('media_attachments/files/001/234/567/890/original')
+  put('media_attachments/files/223/456/789/original')
   put('cache/media_attachments/files/112/345/678/901/234/567/original')
   put('media_attachments/files/000/001/234/original')
   mkdirSync(join(root, 'cache/media_attachments/files/000/001/236/original'), { recursive: true })
-  expect(await lookedAt()).toEqual({ looked: 5, whole: true, gone: 3, domains: ['b.example', 'a.example'] })
+  expect(await lookedAt()).toEqual({ looked: 9, whole: true, gone: 4, domains: ['b.example', 'a.example'] })
 })
 
 test('of many a sample is looked for, which is said', async () => {

@@ -76,7 +76,7 @@ export class MastodonApp {
   }
 
   /**
-   * Runs an operation of the Catalogue.
+   * Runs an operation of the Catalogue, with more variables where asked for.
    *
    * @returns what it printed and the verdict of its row: `unclear` asks the caller to look at the result itself.
    * @throws UnsupportedVersionError where this version has no such command; RefusedError without a one-off facet.
@@ -84,10 +84,10 @@ export class MastodonApp {
   async run<K extends OperationId>(
     id: K,
     params: ParamsOf<K>,
-    how: Omit<AppCommand, 'argv' | 'env'>,
+    how: Omit<AppCommand, 'argv'>,
   ): Promise<AppOutcome & { verdict: Verdict }> {
     const command = await this.command(id, params)
-    const outcome = await this.oneOff().run({ ...how, argv: command.argv, env: command.env })
+    const outcome = await this.oneOff().run({ ...how, argv: command.argv, env: { ...command.env, ...how.env } })
     return { ...outcome, verdict: outcome.planned ? 'done' : outcomeOf(command.row, outcome) }
   }
 

@@ -1,4 +1,5 @@
 import { RefusedError } from '../errors.js'
+import type { Database } from '../postgres/access.js'
 import type { Toolbox } from '../toolbox.js'
 
 /** When a migration runs: before the new release serves, or after the old one has gone (db/post_migrate, from 2.5.0). */
@@ -34,9 +35,21 @@ export async function pendingMigrations(toolbox: Toolbox, source: MigrationSourc
   return (await migrationFiles(toolbox, source)).filter(migration => !applied.has(migration.id))
 }
 
-/** Returns the ids that the database has had; none for a database without the table. */
+/**
+ * Returns the variables by which the app's own commands work in another database of its server; undefined where
+ * DATABASE_URL names the database, which wins over them, and holds a password (config/database.yml, all versions).
+ */
+export async function variablesOf({ app }: Toolbox, database: string): Promise<Record<string, string> | undefined> {
+  return (await app.config()).get('DATABASE_URL') ? undefined : { DB_NAME: database }
+}
+
+/** Returns the ids that the live database has had. */
 export async function appliedMigrations(toolbox: Toolbox): Promise<ReadonlySet<string>> {
-  const database = await toolbox.database()
+  return appliedIn(await toolbox.database())
+}
+
+/** Returns the ids that the database has had; none for a database without the table. */
+export async function appliedIn(database: Database): Promise<ReadonlySet<string>> {
   const [table] = await database.query<{ there: boolean }>(
     "SELECT to_regclass('schema_migrations') IS NOT NULL AS there",
   )

@@ -162,7 +162,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
   })
 
   /** Something of each kind happens after a backup, of the last-but-one schema where that is asked for. */
-  async function baseline(isOlder: boolean) {
+  async function baseline(isOlder: boolean, isMigratedAside = false) {
     if (isOlder) await stack.psql(TAKE_BACK)
     const made = await story.tool('db:backup', '--json')
     const { name, path } = JSON.parse(made.stdout).result
@@ -172,7 +172,7 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
       DELETE FROM follows WHERE id = (SELECT min(id) FROM follows);
       DELETE FROM users WHERE account_id = ${people.mallory};
       INSERT INTO domain_blocks (domain, created_at, updated_at) VALUES ('later.example', now(), now())`)
-    return { name, to: { path, isOlder } }
+    return { name, to: { path, isOlder, ...(isMigratedAside && { isMigratedAside }) } }
   }
 
   async function putBack() {
@@ -211,10 +211,13 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
     if (FULL) await putBack()
   })
 
-  const broken: ['kill' | 'failure', string][] = [
-    ...['swap', 'migrate', 'merge', 'raise-ids'].map(step => ['kill', step] as ['kill', string]),
-    ...(['swap', 'merge'].map(step => ['failure', step]) as ['failure', string][]),
-  ]
+  /** Migrated before it takes the live one's place, or after that, as where the app has a DATABASE_URL. */
+  const broken: ['kill' | 'failure', string, boolean][] = [true, false].flatMap(aside => [
+    ...['swap', aside ? 'migrate-aside' : 'migrate', 'merge', 'raise-ids'].map(
+      step => ['kill', step, aside] as ['kill', string, boolean],
+    ),
+    ...['swap', 'merge'].map(step => ['failure', step, aside] as ['failure', string, boolean]),
+  ])
   describe.each(FULL && version === '4.5.3' ? ['an older'] : [])('with a backup of %s schema', () => {
     test('it is migrated first', async () => {
       const { name } = await baseline(true)
@@ -232,8 +235,8 @@ describe.each(RELEASES)('db:reset of %s', { timeout: PATIENCE }, version => {
       await putBack()
     })
 
-    test.each(broken)('a %s after %s ends wholly', async (by, step) => {
-      const { to } = await baseline(true)
+    test.each(broken)('a %s after %s ends wholly (migrated aside: %s)', async (by, step, aside) => {
+      const { to } = await baseline(true, aside)
       await story.breakAt(
         'db:reset',
         { ...options, to },

@@ -17,6 +17,7 @@ import { keptUntil } from '../replace/keep.js'
 import { liveDatabase } from '../replace/live.js'
 import { afterSwap, beforeSwap, compareMergedStep, type MergeSides, mergeStep, ordered } from '../replace/merge.js'
 import { migrateStep } from '../replace/migrate.js'
+import { migrateAsideStep, whyNotAside } from '../replace/migrate-aside.js'
 import { namesOf } from '../replace/names.js'
 import {
   fillStep,
@@ -39,13 +40,16 @@ export interface Baseline {
   path: string
   /** Whether the installed release has migrations that it lacks. */
   isOlder: boolean
+  /** Whether the app can run those before it takes the live one's place. */
+  isMigratedAside?: boolean
 }
 
 /** Returns the backup that is meant. @throws RefusedError when it is none of this instance's and its release's. */
 export async function baselineNamed(toolbox: Toolbox, name: string): Promise<Baseline> {
   const backup = await namedBackup(toolbox, name)
   const { verdict } = await refuseForeign(toolbox, backup)
-  return { path: backup.path, isOlder: verdict !== 'fits' }
+  if (verdict === 'fits') return { path: backup.path, isOlder: false }
+  return { path: backup.path, isOlder: true, isMigratedAside: (await whyNotAside(toolbox)) === undefined }
 }
 
 /** Returns bytes that its database had. */
@@ -112,7 +116,7 @@ function deletedText({ posts, accounts }: StepBack): string[] {
 /** Returns the steps of a reset to a backup, after those of the safety backup. */
 export async function baselineSteps(
   toolbox: Toolbox,
-  { path, isOlder }: Baseline,
+  { path, isOlder, isMigratedAside }: Baseline,
   options: ResetOptions,
   firstRows: Step,
 ): Promise<Step[]> {
@@ -120,9 +124,10 @@ export async function baselineSteps(
   return [
     restoreStep(backup, options),
     compareStep(backup),
+    ...(isMigratedAside ? [migrateAsideStep(async () => null)] : []),
     stopStep(drain(options.drainSeconds)),
     lookStep(),
-    ...(isOlder ? migratedSteps(options) : mergedSteps(options)),
+    ...(isOlder && !isMigratedAside ? migratedSteps(options) : mergedSteps(options)),
     clearRedisStep(),
     firstRows,
     startStep(),
@@ -141,7 +146,7 @@ function mergedSteps(options: ResetOptions): Step[] {
   ]
 }
 
-/** The app migrates the database that it is configured for, and no other: rows of the present release come after it. */
+/** Where the app migrates the database that it is configured for, and no other, the rows that are kept come after that. */
 function migratedSteps(options: ResetOptions): Step[] {
   return [
     jobsAsideStep(),

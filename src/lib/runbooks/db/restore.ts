@@ -19,6 +19,7 @@ import { makeFresh, takeFreshBack } from '../replace/fresh.js'
 import { goneMedia, goneMediaStep } from '../replace/gone-media.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { type Lacking, migrateStep } from '../replace/migrate.js'
+import { migrateAsideStep, unlessAside } from '../replace/migrate-aside.js'
 import { namesOf } from '../replace/names.js'
 import {
   clearRedisStep,
@@ -139,6 +140,7 @@ function wayOf(toolbox: Toolbox, backup: StoredBackup, options: RestoreOptions):
 /** Returns the steps that put the new database in the place of the live one, once it is what it must be. */
 export function takeItsPlace(options: TakeItsPlaceOptions, lacking: Lacking): Step[] {
   return [
+    migrateAsideStep(lacking),
     analyzeStep(),
     stopStep(drain(options.drainSeconds)),
     lookStep(),
@@ -146,7 +148,7 @@ export function takeItsPlace(options: TakeItsPlaceOptions, lacking: Lacking): St
     raiseStep(namesOf),
     swapStep(namesOf, context => keptUntil(context, options)),
     clearRedisStep(),
-    migrateStep('all', lacking),
+    unlessAside(migrateStep('all', lacking)),
     raiseMigratedStep(namesOf),
     ...(options.replayJobs ? [replayStep()] : []),
     duePostsStep(),

@@ -29,7 +29,7 @@ export interface MergeSides extends Sides {
 export const beforeSwap: MergeSides = { ...besideByName, source: ({ toolbox }) => liveName(toolbox) }
 
 /**
- * It has taken the live one's place, for only there the app's own migrations can be run. A machine that was restarted
+ * It has taken the live one's place, where only there the app's own migrations can be run. A machine that was restarted
  * since may have started the app by itself.
  */
 export const afterSwap: MergeSides = {

@@ -58,11 +58,15 @@ async function runMigrations(context: StepContext, phase: MigratedPhase): Promis
   const outcome = await toolbox.app.run('db.migrate', { phase }, how)
   if (dryRun) return
   const left = await pending(context, phase)
-  if (left.length === 0) return
-  throw new RefusedError({
+  if (left.length > 0) throw stillPending(left, complaint(outcome))
+}
+
+/** Says that migrations were run and some are left, with what the app said. */
+export function stillPending(left: readonly Migration[], cause: string): RefusedError {
+  return new RefusedError({
     code: 'migrations-pending',
     message: `${plural(left.length, 'migration is', 'migrations are')} still pending, ${left[0]?.id} first.`,
-    cause: complaint(outcome),
+    cause,
   })
 }
 

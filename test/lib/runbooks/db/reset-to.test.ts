@@ -69,6 +69,14 @@ describe('the steps of a baseline', () => {
   )
 })
 
+test('an older baseline that the app can migrate aside is whole before it takes its place', async () => {
+  const to = { path, isOlder: true, isMigratedAside: true }
+  const ids = (await baselineSteps(toolboxOf({}), to, OPTIONS, seedStep(true))).map(({ id }) => id)
+  const inOrder = ['restore', 'compare', 'migrate-aside', 'stop', 'look', 'merge', 'compare-kept', 'raise-ids', 'swap']
+  expect(ids.filter(id => inOrder.includes(id))).toEqual(inOrder)
+  expect(ids.filter(id => id.includes('migrate'))).toEqual(['migrate-aside'])
+})
+
 describe('an older baseline', () => {
   const made = (applied: string[]): Made => ({
     database: {

@@ -34,13 +34,13 @@ interface Tried {
 const RESTORE: Tried = {
   runbook: 'db:restore',
   steps: [
-    ...['restore', 'compare', 'analyze', 'stop', 'look', 'jobs-aside', 'raise-ids', 'swap', 'clear-redis'],
-    ...['migrate', 'raise-migrated-ids', 'due-posts', 'start', 'gone-media', 'feeds'],
+    ...['restore', 'compare', 'migrate-aside', 'analyze', 'stop', 'look', 'jobs-aside', 'raise-ids', 'swap'],
+    ...['clear-redis', 'due-posts', 'start', 'gone-media', 'feeds'],
   ],
-  passedOver: [],
+  passedOver: ['migrate', 'raise-migrated-ids'],
   some: [
     { step: 'swap', boundary: 'acted', by: 'kill', after: 'undo' },
-    { step: 'migrate', boundary: 'acted', by: 'kill', after: 'resume' },
+    { step: 'migrate-aside', boundary: 'acted', by: 'kill', after: 'resume' },
     { step: 'clear-redis', boundary: 'acted', by: 'failure' },
   ],
 }

@@ -10,7 +10,8 @@ import { BrokenRun } from './broken-run.js'
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
 const PATIENCE = 240_000
 const OTHERS = 'another:application'
-const BOUNDARIES: readonly Boundary[] = ['before', 'started', 'acted', 'after']
+/** Before a step is after the one that was taken before it: nothing is done or noted between. */
+const BOUNDARIES: readonly Boundary[] = ['started', 'acted', 'after']
 
 interface Break {
   step: string
@@ -57,7 +58,8 @@ const RESET: Tried = {
 
 /** All of it three times, as what happens meanwhile differs. */
 function breaks({ steps, some }: Tried): (Break & { round: number })[] {
-  const places = steps.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary })))
+  const first = { step: steps[0] ?? '', boundary: 'before' as const }
+  const places = [first, ...steps.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary })))]
   const every: Break[] = places.flatMap(place => [
     { ...place, by: 'kill', after: 'resume' },
     { ...place, by: 'kill', after: 'undo' },

@@ -126,14 +126,60 @@ export interface LivePost {
   created_at: Date
   /** Public or unlisted: any server may have it. */
   open: boolean
-  boost: boolean
 }
 
-/** Lists the posts of local people that are not deleted. Visibility 0 is public and 1 unlisted, in all releases. */
-export function livePosts(columns: Columns): string {
-  const there = columns.get('statuses')?.has('deleted_at') ? 'AND s.deleted_at IS NULL' : ''
-  return `SELECT s.id::text AS id, s.created_at, s.visibility IN (0, 1) AS open, s.reblog_of_id IS NOT NULL AS boost
-FROM statuses s JOIN accounts a ON a.id = s.account_id WHERE a.domain IS NULL ${there}`
+/** Ids from one on, and below another; null where there is no bound. */
+export interface IdRange {
+  from: string | null
+  below: string | null
+}
+
+/**
+ * Lists the posts of local people that are not deleted: their boosts, or the others. Visibility 0 is public and 1
+ * unlisted, in all releases. The bounds are numbers, for a cursor takes no parameters.
+ */
+export function livePosts(columns: Columns, boosts: boolean, { from, below }: IdRange): string {
+  const bounds = [
+    ...(from === null ? [] : [`s.id >= ${BigInt(from)}`]),
+    ...(below === null ? [] : [`s.id < ${BigInt(below)}`]),
+  ]
+  const boosted = `s.reblog_of_id IS ${boosts ? 'NOT NULL' : 'NULL'}`
+  return `SELECT s.id::text AS id, s.created_at, s.visibility IN (0, 1) AS open
+FROM ${LOCAL_POSTS} AND ${[...there(columns), boosted, ...bounds].join(' AND ')}`
+}
+
+/** The row of `summedPosts`; the sums are digit strings. */
+export interface SummedPosts {
+  boost: boolean
+  part: number
+  n: number
+  sum: string
+  mixed: string
+}
+
+/**
+ * Sums up the same posts by the parts that begin with these ids: 0 is what comes before the first one. `mixed` sums up
+ * the products of each id's remainders by the moduli. In one pass, for the table is the largest.
+ */
+export function summedPosts(
+  columns: Columns,
+  { posts, boosts }: { posts: readonly string[]; boosts: readonly string[] },
+  [a, b]: readonly [number, number],
+): Statement {
+  const boost = 's.reblog_of_id IS NOT NULL'
+  const part = `CASE WHEN ${boost} THEN width_bucket(s.id, $2::bigint[]) ELSE width_bucket(s.id, $1::bigint[]) END`
+  return {
+    sql: `SELECT ${boost} AS boost, ${part} AS part, count(*) AS n, sum(s.id)::text AS sum,
+  sum((s.id % ${a}) * (s.id % ${b}))::text AS mixed
+FROM ${[LOCAL_POSTS, ...there(columns)].join(' AND ')} GROUP BY 1, 2`,
+    params: [posts, boosts],
+  }
+}
+
+const LOCAL_POSTS = 'statuses s JOIN accounts a ON a.id = s.account_id WHERE a.domain IS NULL'
+
+function there(columns: Columns): string[] {
+  return columns.get('statuses')?.has('deleted_at') ? ['s.deleted_at IS NULL'] : []
 }
 
 /** The row of `liveAccounts`. */

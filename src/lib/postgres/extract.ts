@@ -117,8 +117,8 @@ export interface Picked {
   present: ReadonlySet<string>
 }
 
-/** Rows handed on at once. */
-const BATCH = 2_000
+/** Rows handed on at once: what lives longer than a few of them grows the heap for good. */
+const BATCH = 500
 
 /** Reads what {@link extractStages} prints and hands it on in batches, one after another. */
 export async function readPicked(
@@ -132,13 +132,16 @@ export async function readPicked(
     if (batch.rows.length > 0) await take(batch.id, batch.rows)
     batch = { id: next, rows: [] }
   }
-  for await (const line of linesOf(printed)) {
-    const [mark = '', ...fields] = line.split('\t')
-    if (mark === '!') last = fields
-    else if (mark === '#') headers.set(fields[0] ?? '', fields.slice(1))
-    else {
-      if (mark !== batch.id || batch.rows.length >= BATCH) await handOn(mark)
-      batch.rows.push(rowOf(headers.get(mark) ?? [], fields))
+  for await (const lines of linesOf(printed)) {
+    for (const line of lines) {
+      const fields = line.split('\t')
+      const mark = fields[0] ?? ''
+      if (mark === '!') last = fields.slice(1)
+      else if (mark === '#') headers.set(fields[1] ?? '', fields.slice(2))
+      else {
+        if (mark !== batch.id || batch.rows.length >= BATCH) await handOn(mark)
+        batch.rows.push(rowOf(headers.get(mark) ?? [], fields))
+      }
     }
   }
   await handOn('')
@@ -146,17 +149,20 @@ export async function readPicked(
   return { end: end as Picked['end'], newest: newest === '' ? null : newest, present: new Set(headers.keys()) }
 }
 
-async function* linesOf(stream: Readable): AsyncGenerator<string> {
+async function* linesOf(stream: Readable): AsyncGenerator<string[]> {
   let rest = ''
   for await (const chunk of stream.setEncoding('utf8')) {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
-    yield* lines
+    yield lines
   }
 }
 
+/** The first field is the picking's. */
 function rowOf(columns: readonly string[], fields: readonly string[]): PickedRow {
-  return Object.fromEntries(columns.map((name, at) => [name, copiedValue(fields[at] ?? '')]))
+  const row: Record<string, string | null> = {}
+  for (const [at, name] of columns.entries()) row[name] = copiedValue(fields[at + 1] ?? '')
+  return row
 }
 
 const ESCAPED: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
@@ -164,5 +170,6 @@ const ESCAPED: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r
 /** Returns the value of a field in COPY's text format. Source: PostgreSQL, src/backend/commands/copyto.c. */
 export function copiedValue(field: string): string | null {
   if (field === '\\N') return null
+  if (!field.includes('\\')) return field
   return field.replaceAll(/\\(.)/g, (_, letter: string) => ESCAPED[letter] ?? letter)
 }

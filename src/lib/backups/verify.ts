@@ -114,9 +114,11 @@ function tell(source: Readable, onProgress: (bytes: number) => void): void {
   })
 }
 
+const BROKEN_PIPE = ['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']
+
 /** The programs tell better why they ended. */
 function ignoreBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (!['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET'].includes(error.code ?? '')) throw error
+  if (!BROKEN_PIPE.includes(error.code ?? '')) throw error
 }
 
 /** Returns the rows of each table as a full decode sees them. @throws RefusedError when it cannot be decoded. */

@@ -3,12 +3,7 @@ import type { Database } from './access.js'
 import { type Reference, readTables, type Shape, type Shapes } from './copy-shape.js'
 import { sqlState } from './problems.js'
 import { quoteIdent } from './quote.js'
-
-/** Characters of text that a batch is meant to have: what this process holds at once is a few times that. */
-const BATCH = 500_000
-const MOST_ROWS = 5_000
-/** Before anything is known of how long the rows are. */
-const FIRST_ROWS = 10
+import type { RowSource } from './row-source.js'
 
 /** Rows of one table to be copied. */
 export interface TableCopy {
@@ -45,13 +40,14 @@ export interface CopyOptions {
  * what had been deleted there. So a copy that was broken off can be done again.
  *
  * What is not copied is left out as if it had been deleted: a column that points to it is emptied, or its row stays
- * behind, as the foreign key says for a deletion. All is read in one state of the old database. Values travel as text
- * that the server itself writes and reads, so every type arrives as it was. The ledger gets a line for each table.
+ * behind, as the foreign key says for a deletion. All is read in one state of the old database, or from what was written
+ * down of it. Values travel as text that the server itself writes and reads, so every type arrives as it was. The ledger
+ * gets a line for each table.
  *
  * @throws RefusedError when the new database is in use, or lacks a table of the old one.
  */
 export async function copyTables(
-  from: Database,
+  from: RowSource,
   to: Database,
   copies: readonly TableCopy[],
   options: CopyOptions,
@@ -62,8 +58,7 @@ export async function copyTables(
   await clear(to, [...new Set(present.map(({ table }) => table))])
   for (const copy of present) await to.write('SELECT', [], { recordAs: asCopy(from, to, copy) })
   if (to.dryRun) return present.map(copy => nothingOf(copy, shapes))
-  return from.snapshot(async () => {
-    await readExactly(from)
+  return from.reading(async () => {
     const done: CopiedTable[] = []
     for (const copy of present) done.push(await copyRows(from, to, copy, shapes, options))
     for (const copy of present) await closeCircles(from, to, copy, shapes)
@@ -71,7 +66,7 @@ export async function copyTables(
   })
 }
 
-async function mustBeFresh(from: Database, to: Database, table: string): Promise<void> {
+async function mustBeFresh(from: RowSource, to: Database, table: string): Promise<void> {
   if (from.name === to.name) throw new Error(`${from.name} cannot be copied into itself`)
   if (to.dryRun) return
   const [row] = await to.query<{ used: boolean }>(`SELECT EXISTS (SELECT FROM ${quoteIdent(table)}) AS used`)
@@ -96,19 +91,11 @@ function nothingOf({ table }: TableCopy, shapes: Shapes): CopiedTable {
   return { table, rows: 0, left: 0, lost: shapes.get(table)?.lost ?? [] }
 }
 
-/** What a database or a role has set must not change how values are written; the snapshot's end takes it back. */
-export async function readExactly(from: Database): Promise<void> {
-  const settings = { datestyle: 'ISO', intervalstyle: 'postgres', bytea_output: 'hex', extra_float_digits: '3' }
-  for (const [name, value] of Object.entries({ ...settings, cursor_tuple_fraction: '1' })) {
-    await from.query(`SELECT set_config('${name}', '${value}', true)`)
-  }
-}
-
-async function copyRows(from: Database, to: Database, copy: TableCopy, shapes: Shapes, options: CopyOptions) {
+async function copyRows(from: RowSource, to: Database, copy: TableCopy, shapes: Shapes, options: CopyOptions) {
   const shape = shapes.get(copy.table) as Shape
   const result = nothingOf(copy, shapes)
   const insert = insertInto(copy.table, shape)
-  for await (const batch of batches(from, selectFrom(copy, shape))) {
+  for await (const batch of from.rows(copy, namesOf(shape))) {
     const rows = await writeBatch(to, copy.table, insert, batch)
     result.rows += rows
     result.left += batch.length - rows
@@ -135,11 +122,8 @@ export function asCopy(from: Named, to: Named, { table, where }: TableCopy): str
   return `COPY ${table} FROM STDIN /* in ${to.name}: what COPY (${rows}) TO STDOUT gives in ${from.name} */`
 }
 
-/** Each row as a JSON object of texts, which keeps apart a NULL and the JSON value null. */
-export function selectFrom({ table, where, set = {} }: TableCopy, { columns }: Shape): string {
-  const values = columns.map(({ name }) => `(${set[name] ?? quoteIdent(name)})::text AS ${quoteIdent(name)}`)
-  const rows = `SELECT ${values.join(', ')} FROM ${quoteIdent(table)}${where === undefined ? '' : ` WHERE ${where}`}`
-  return `SELECT row_to_json(r)::text AS row FROM (${rows}) r`
+export function namesOf({ columns }: Shape): string[] {
+  return columns.map(({ name }) => name)
 }
 
 function insertInto(table: string, shape: Shape): string {
@@ -173,35 +157,16 @@ function isThere({ column, type, target, key }: Reference): string {
 }
 
 /** Fills the columns in that point to rows which were not there yet: of the own table, or of a later one. */
-async function closeCircles(from: Database, to: Database, copy: TableCopy, shapes: Shapes): Promise<void> {
+async function closeCircles(from: RowSource, to: Database, copy: TableCopy, shapes: Shapes): Promise<void> {
   const { references, key } = shapes.get(copy.table) as Shape
   for (const reference of references.filter(({ when }) => when === 'later')) {
     const column = quoteIdent(reference.column)
     const id = quoteIdent(key.name)
-    const pairs = `SELECT ${id}::text AS key, ${column}::text AS ${column} FROM ${quoteIdent(copy.table)}
-WHERE ${column} IS NOT NULL AND (${copy.where ?? 'true'})`
     const update = `UPDATE ${quoteIdent(copy.table)} t SET ${column} = r.${column}::${reference.type}
 FROM json_to_recordset($1::json) AS r (key text, ${column} text)
 WHERE t.${id} = r.key::${key.type} AND ${isThere(reference)}`
-    for await (const batch of batches(from, `SELECT row_to_json(r)::text AS row FROM (${pairs}) r`)) {
+    for await (const batch of from.pairs(copy, key.name, reference.column)) {
       await writeBatch(to, copy.table, update, batch)
     }
   }
-}
-
-/**
- * Reads the rows of a query, a batch at a time. With a cursor and not by the key: conditions that look into other tables
- * are worked out once, not once for each batch.
- */
-export async function* batches(from: Database, select: string): AsyncGenerator<string[]> {
-  await from.query(`DECLARE copied NO SCROLL CURSOR FOR ${select}`)
-  let count = FIRST_ROWS
-  for (;;) {
-    const rows = (await from.query<{ row: string }>(`FETCH ${count} FROM copied`)).map(({ row }) => row)
-    if (rows.length > 0) yield rows
-    if (rows.length < count) break
-    const length = rows.reduce((sum, row) => sum + row.length, 0) / rows.length
-    count = Math.max(1, Math.min(MOST_ROWS, count * 4, Math.floor(BATCH / length)))
-  }
-  await from.query('CLOSE copied')
 }

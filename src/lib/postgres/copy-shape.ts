@@ -1,6 +1,7 @@
 import { RefusedError } from '../errors.js'
 import type { Database } from './access.js'
 import type { TableCopy } from './copy-rows.js'
+import type { RowSource } from './row-source.js'
 
 export interface Column {
   name: string
@@ -42,9 +43,9 @@ export type Shapes = ReadonlyMap<string, Shape>
  *
  * @throws RefusedError when the new database lacks a table of the old one.
  */
-export async function readTables(from: Database, to: Database, copies: readonly TableCopy[]): Promise<Shapes> {
+export async function readTables(from: RowSource, to: Database, copies: readonly TableCopy[]): Promise<Shapes> {
   const order = [...new Set(copies.map(({ table }) => table))]
-  const [old, fresh] = [await columnsOf(from, order), await columnsOf(to, order)]
+  const [old, fresh] = [await from.columns(order), await columnsOf(to, order)]
   const missing = order.filter(table => old.has(table) && !fresh.has(table))
   if (missing.length > 0) throw lacking(to.name, missing)
   const present = order.filter(table => old.has(table))
@@ -91,8 +92,8 @@ async function columnsOf(db: Database, tables: readonly string[]): Promise<Map<s
   return new Map(tables.map(table => [table, named(table)] as const).filter(([, columns]) => columns.length > 0))
 }
 
-function matching(old: readonly ColumnRow[], fresh: readonly ColumnRow[]): Pick<Shape, 'columns' | 'lost'> {
-  const [had, has] = [new Set(old.map(({ name }) => name)), new Set(fresh.map(({ name }) => name))]
+function matching(old: readonly string[], fresh: readonly ColumnRow[]): Pick<Shape, 'columns' | 'lost'> {
+  const [had, has] = [new Set(old), new Set(fresh.map(({ name }) => name))]
   return {
     columns: fresh.filter(({ name }) => had.has(name)),
     lost: [...had].filter(name => !has.has(name)),

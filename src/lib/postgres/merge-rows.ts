@@ -1,9 +1,10 @@
 import type { Database } from './access.js'
-import { batches, type CopiedTable, readExactly, selectFrom, type TableCopy, writeBatch } from './copy-rows.js'
+import { type CopiedTable, namesOf, type TableCopy, writeBatch } from './copy-rows.js'
 import { readTables, type Shape, type Shapes } from './copy-shape.js'
 import { cleanUp, dropForeignKeys, makeForeignKeys } from './foreign-keys.js'
 import { lacksColumns } from './merge-problems.js'
 import { quoteIdent } from './quote.js'
+import type { RowSource } from './row-source.js'
 
 /** The rows that are to be in a table afterwards, as a temporary table beside it that conditions may name. */
 export const arriving = (table: string) => `mstdn_new_${table}`
@@ -39,7 +40,7 @@ export interface MergeStatement {
  * @throws RefusedError when the filled database lacks a table or a column of the other.
  */
 export async function mergeTables(
-  from: Database,
+  from: RowSource,
   to: Database,
   copies: readonly TableCopy[],
   options: MergeOptions,
@@ -67,7 +68,7 @@ const silent = { recordAs: '' }
 
 /** Reads what arrives into tables beside, in one state of the database that it comes from. */
 async function takeOver(
-  from: Database,
+  from: RowSource,
   to: Database,
   copies: readonly TableCopy[],
   shapes: Shapes,
@@ -80,8 +81,7 @@ async function takeOver(
 SELECT ${columns} FROM ${quoteIdent(table)} WHERE false`
     await to.write(sql, [], silent)
   }
-  return from.snapshot(async () => {
-    await readExactly(from)
+  return from.reading(async () => {
     const read: CopiedTable[] = []
     for (const copy of copies.filter(({ table }) => shapes.has(table))) {
       read.push({ table: copy.table, rows: await takeRows(from, to, copy, shapes), left: 0, lost: [] })
@@ -91,15 +91,14 @@ SELECT ${columns} FROM ${quoteIdent(table)} WHERE false`
   })
 }
 
-async function takeRows(from: Database, to: Database, copy: TableCopy, shapes: Shapes): Promise<number> {
+async function takeRows(from: RowSource, to: Database, copy: TableCopy, shapes: Shapes): Promise<number> {
   const shape = shapes.get(copy.table) as Shape
   const values = shape.columns.map(({ name, type }) => `r.${quoteIdent(name)}::${type}`)
   const texts = shape.columns.map(({ name }) => `${quoteIdent(name)} text`)
   const insert = `INSERT INTO ${quoteIdent(arriving(copy.table))} (${columnsOf(shape)})
 SELECT ${values.join(', ')} FROM json_to_recordset($1::json) AS r (${texts.join(', ')})`
   let rows = 0
-  for await (const batch of batches(from, selectFrom(copy, shape)))
-    rows += await writeBatch(to, copy.table, insert, batch)
+  for await (const batch of from.rows(copy, namesOf(shape))) rows += await writeBatch(to, copy.table, insert, batch)
   if (rows > 0) await analyze(to, arriving(copy.table))
   return rows
 }

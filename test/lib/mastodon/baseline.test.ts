@@ -7,6 +7,7 @@ import { DROPPABLE_GROUPS, keptTables, LIST_TABLES, type Selection } from '../..
 import { MastodonVersion } from '../../../src/lib/mastodon/version.js'
 import type { Database } from '../../../src/lib/postgres/access.js'
 import { mergeTables } from '../../../src/lib/postgres/merge-rows.js'
+import { sourceOf } from '../../../src/lib/postgres/row-source.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
 
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
@@ -175,7 +176,7 @@ async function expectSound({ live, baseline, before }: Case, version: MastodonVe
 
 async function merge({ live, baseline }: Case, version: MastodonVersion, selection: Selection = {}) {
   const { kept, rules } = await keptOf(live, version, selection)
-  return mergeTables(live, baseline, kept, rules)
+  return mergeTables(sourceOf(live), baseline, kept, rules)
 }
 
 describe.each(FULL ? ['2.4.5', '4.3.8', '4.7.2'] : ['2.4.5', '4.7.2'])(

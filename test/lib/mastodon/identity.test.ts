@@ -16,6 +16,7 @@ import {
 import { MastodonVersion } from '../../../src/lib/mastodon/version.js'
 import type { Database } from '../../../src/lib/postgres/access.js'
 import { type CopiedTable, copyTables } from '../../../src/lib/postgres/copy-rows.js'
+import { sourceOf } from '../../../src/lib/postgres/row-source.js'
 import { raiseSequences } from '../../../src/lib/postgres/sequences.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
 
@@ -131,7 +132,7 @@ async function reset(release: string, selection: Selection = {}): Promise<Reset>
   for (const sql of seedOf(version)) await fresh.write(sql)
   const tables = (await old.query<{ table: string }>(LIST_TABLES.sql)).map(({ table }) => table)
   const kept = keptTables(version, { ...selection, tables })
-  const result = await copyTables(old, fresh, kept, { mustBeEmpty: NEVER_IN_FRESH })
+  const result = await copyTables(sourceOf(old), fresh, kept, { mustBeEmpty: NEVER_IN_FRESH })
   return { old, fresh, result }
 }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Ledger } from '../../../src/lib/ledger.js'
 import type { Database } from '../../../src/lib/postgres/access.js'
 import { type CopyOptions, copyTables, type TableCopy } from '../../../src/lib/postgres/copy-rows.js'
+import { sourceOf } from '../../../src/lib/postgres/row-source.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
 
 let server: TestPostgres
@@ -41,7 +42,7 @@ async function pairOf(tables: string, data: string, fresh = ''): Promise<Pair> {
       const rows = await db.query<{ row: string }>(`SELECT t::text AS row FROM ${table} t ORDER BY 1`)
       return rows.map(({ row }) => row)
     },
-    copy: (copies, more) => copyTables(from, to, copies, { ...options, ...more }),
+    copy: (copies, more) => copyTables(sourceOf(from), to, copies, { ...options, ...more }),
     close: async () => {
       await from.close()
       await to.close()
@@ -84,7 +85,7 @@ describe('values', () => {
     await pair.from.write(`${settings} datestyle = 'SQL, DMY'; ${settings} bytea_output = 'escape';
       ${settings} extra_float_digits = 0; ${settings} intervalstyle = 'iso_8601'`)
     const other = await server.open(pair.from.name)
-    await copyTables(other, pair.to, [{ table: 'every' }], options)
+    await copyTables(sourceOf(other), pair.to, [{ table: 'every' }], options)
     await pair.from.write("SET datestyle = 'ISO'")
     expect(await pair.text(pair.to, 'every')).toEqual(await pair.text(pair.from, 'every'))
     await other.close()
@@ -224,7 +225,9 @@ describe('the ledger and the refusals', () => {
     const pair = await pairOf(SECRET, "INSERT INTO keys VALUES (1, 'a')", "INSERT INTO keys VALUES (2, 'seed')")
     const ledger = new Ledger()
     const dry = await server.open(pair.to.name, { ledger, dryRun: true })
-    expect(await copyTables(pair.from, dry, [{ table: 'keys' }], options)).toMatchObject([{ table: 'keys', rows: 0 }])
+    expect(await copyTables(sourceOf(pair.from), dry, [{ table: 'keys' }], options)).toMatchObject([
+      { table: 'keys', rows: 0 },
+    ])
     await dry.close()
     expect(await pair.text(pair.to, 'keys')).toEqual(['(2,seed)'])
     await pair.copy([{ table: 'keys' }])
@@ -239,7 +242,7 @@ describe('the ledger and the refusals', () => {
     await expect(pair.copy(both)).rejects.toMatchObject({ exitCode: 3, code: 'other-schema' })
     await pair.to.write('INSERT INTO statuses VALUES (1)')
     await expect(pair.copy([{ table: 'keys' }])).rejects.toMatchObject({ exitCode: 3, code: 'database-in-use' })
-    await expect(copyTables(pair.to, pair.to, [{ table: 'keys' }], options)).rejects.toThrow('into itself')
+    await expect(copyTables(sourceOf(pair.to), pair.to, [{ table: 'keys' }], options)).rejects.toThrow('into itself')
     expect(await pair.text(pair.to, 'keys')).toEqual(['(2,own)'])
     await pair.close()
   })

@@ -7,6 +7,7 @@ import type { Database } from '../../postgres/access.js'
 import { asCopy, type CopiedTable, copyTables, type TableCopy } from '../../postgres/copy-rows.js'
 import { fillViews } from '../../postgres/copy-schema.js'
 import { quoteIdent } from '../../postgres/quote.js'
+import { sourceOf } from '../../postgres/row-source.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { fillInBoth, inBoth, type Sides } from './sides.js'
@@ -35,7 +36,7 @@ export function copyStep(kept: Kept, sides: Sides): Step {
       const copies = await copiesOf(context.toolbox, kept)
       if (context.dryRun) return plan(context, copies, sides)
       await fillInBoth(sides, context, 'copy', async (from, to) => {
-        const copied = await copyTables(from, to, copies, {
+        const copied = await copyTables(sourceOf(from), to, copies, {
           mustBeEmpty: NEVER_IN_FRESH,
           onProgress: (table, rows) => context.progress(`${table}: ${rows} rows`),
         })

@@ -7,6 +7,7 @@ import type { Database } from '../../postgres/access.js'
 import { asCopy } from '../../postgres/copy-rows.js'
 import { fillViews } from '../../postgres/copy-schema.js'
 import { type MergeOptions, mergeTables } from '../../postgres/merge-rows.js'
+import { sourceOf } from '../../postgres/row-source.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { type CopiedRows, copiedRows, countRowsOf, noteCopied, tablesOf, WHOLE } from './identity.js'
@@ -56,7 +57,7 @@ export function mergeStep(left: Left, sides: MergeSides): Step {
       const kept = await fillInBoth(sides, context, 'merge', async (from, to) => {
         const { rows, rules } = await rulesOf(context.toolbox, from, left)
         const onProgress = (table: string, count: number) => context.progress(`${table}: ${count} rows`)
-        const copied = await mergeTables(from, to, rows, { ...rules, onProgress })
+        const copied = await mergeTables(sourceOf(from), to, rows, { ...rules, onProgress })
         refuseLoss(copied)
         await fillViews(to)
         await noteCopied(context, copied, rows)

@@ -2,12 +2,9 @@ import { Flags } from '@oclif/core'
 import { ChangeCommand, confirmFlag } from '../../lib/base-command.js'
 import { DROPPABLE_GROUPS } from '../../lib/mastodon/identity.js'
 import { type ResetOptions, type ResetResult, reset } from '../../lib/runbooks/db/reset.js'
-import { unservedLine } from '../../lib/runbooks/db/reset-plan.js'
+import { resetText } from '../../lib/runbooks/db/reset-text.js'
 import { baselineNamed } from '../../lib/runbooks/db/reset-to.js'
-import { mediaText } from '../../lib/runbooks/db/restored.js'
-import { roomText } from '../../lib/runbooks/replace/room.js'
 import { durationOf } from '../../lib/sizes.js'
-import { grouped, plural } from '../../lib/text.js'
 import { identityFlag } from './verify.js'
 
 /** Without these nobody could administer the result, which is refused. */
@@ -19,12 +16,15 @@ export default class Reset extends ChangeCommand<ResetResult> {
   static override description =
     `Posts, media and notifications go. Every account keeps its id, name, URI and keys, so that other servers go on
 knowing it, and people keep their follows, settings, roles, blocks, apps and tokens. Secrets, VAPID keys and
-single-user mode are configuration, which is not touched. Where the platform runs the database (Heroku), the new one is
-ordered with --new-database.
+single-user mode are configuration, which is not touched.
 
 A backup is made and proven first. The empty database is made beside the live one; only then are web, streaming and
 Sidekiq stopped, what is kept is copied and compared, and the names of both databases are swapped in one transaction.
 The replaced database is kept: \`rollback\` puts it back, \`db:discard\` drops it.
+
+Where the platform runs the database (Heroku), the new one is ordered with --new-database. Without it the one database is
+emptied while the instance is closed, what is kept is written down on this machine before and put into it again, and the
+backup goes back by itself if anything fails.
 
 With --to the new database is not empty: it has the posts of an earlier backup. Accounts, keys, follows, settings and
 the other lists are as they are now; who was suspended or blocked since, or deleted here, does not come back.`
@@ -79,41 +79,6 @@ the other lists are as they are now; who was suspended or blocked since, or dele
   }
 
   protected override achieved(result: ResetResult): string {
-    const {
-      baseline,
-      kept,
-      lost,
-      leftBehind,
-      unserved,
-      database,
-      keptUntil,
-      stoppedFor,
-      backup,
-      jobsAside: jobs,
-      goneMedia,
-      roomUnseen,
-    } = result
-    const until = keptUntil === null ? 'until mstdn-ops db:discard' : `until ${keptUntil}`
-    return [
-      `The instance begins anew${baseline === null ? '' : ` with the posts of ${baseline}`}, with the identity that it had.`,
-      ...kept.filter(({ rows }) => rows > 0).map(({ what, rows }) => `  kept: ${what} (${plural(rows, 'row')})`),
-      ...lost
-        .filter(({ rows }) => rows > 0)
-        .map(
-          ({ what, rows }) =>
-            `  ${baseline === null ? 'gone' : 'gone, but for the backup’s'}: ${grouped(rows)} ${what}`,
-        ),
-      ...(leftBehind === 0 ? [] : [`${plural(leftBehind, 'row')} stayed behind: what they point to is not kept.`]),
-      ...(unserved === null ? [] : [unservedLine(unserved)]),
-      ...(stoppedFor === null ? [] : [`Mastodon stood still for ${(stoppedFor / 1000).toFixed(1)} s.`]),
-      ...(backup === null ? [] : [`The backup made before: ${backup}.`]),
-      `The replaced database is kept as ${database}, ${until}.`,
-      ...(jobs === null || jobs.total === 0
-        ? []
-        : [`${plural(jobs.total, 'pending job')} of that state: in ${jobs.file}.`]),
-      ...mediaText(goneMedia),
-      ...roomText(roomUnseen),
-      'Files of media stay where they are. When the replaced database is gone: mstdn-ops daily --remove-orphans',
-    ].join('\n')
+    return resetText(result)
   }
 }

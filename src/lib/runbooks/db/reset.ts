@@ -10,7 +10,7 @@ import { closeStep, lookHereStep, openStep, startAllStep, stopAllStep } from '..
 import { analyzeTargetStep } from '../replace/content.js'
 import { emptyStep, tablesStep } from '../replace/empty.js'
 import { goneMedia } from '../replace/gone-media.js'
-import { compareCopiedStep, copiedRows, copyStep, noOwner, ownerStep } from '../replace/identity.js'
+import { compareCopiedStep, copiedRows, copyStep, type Kept, noOwner, ownerStep } from '../replace/identity.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { namesOf } from '../replace/names.js'
 import { costs, newDatabase, orderStep, planNamed, promoteStep, raiseNewStep } from '../replace/new-database.js'
@@ -23,6 +23,7 @@ import { raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { formationOf } from '../scale/scale.js'
 import { type BackupOptions, backup } from './backup.js'
+import { checkInPlace, inPlaceBaselineSteps, inPlaceSteps, isInPlace, TOLD_IN_PLACE } from './reset-in-place.js'
 import { keptRows, type Left, type LostCount, planOf, planText, type ResetPlan } from './reset-plan.js'
 import {
   type Baseline,
@@ -59,8 +60,8 @@ export interface ResetResult {
   lost: LostCount[]
   /** Whom it costs posts that the follows were left out; null where they were kept. */
   unserved: ResetPlan['unserved']
-  /** The replaced database, and until when it is kept. */
-  database: string
+  /** The replaced database, and until when it is kept; null where it was emptied, of which the backup is left. */
+  database: string | null
   keptUntil: string | null
   /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
   stoppedFor: number | null
@@ -87,15 +88,14 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
     await backup.check?.(toolbox, SAFETY)
   },
   consent: async (toolbox, options) => {
-    const told = options.newDatabase === undefined ? [] : [await costs(toolbox, options.newDatabase)]
+    const told = await toldOf(toolbox, options)
     const back = options.to && (await baselineText(toolbox, options.to, options.identity))
     return { kind: 'domain', loses: [planText(await planOf(toolbox, options), back), ...told].join('\n') }
   },
-  steps: async (toolbox, options) => [
-    safetyBackupStep(SAFETY),
-    countStep(options),
-    ...(await replacingSteps(toolbox, options)),
-  ],
+  steps: async (toolbox, options) => {
+    if (await isInPlace(toolbox, options)) return emptyingSteps(toolbox, options)
+    return [safetyBackupStep(SAFETY), countStep(options), ...(await replacingSteps(toolbox, options))]
+  },
   result: async (_toolbox, options, noted) => {
     const { lost, unserved } = JSON.parse(noted('plan') ?? '{}') as Partial<ResetPlan>
     const copied = copiedRows(noted)
@@ -107,7 +107,7 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
       leftBehind: copied.reduce((sum, { left }) => sum + left, 0),
       lost: lost ?? [],
       unserved: unserved ?? null,
-      database: noted('kept') ?? '',
+      database: noted('kept') ?? null,
       keptUntil: noted('kept-until') || null,
       stoppedFor: stopped === undefined ? null : Number(stopped),
       jobsAside: jobsAside(noted),
@@ -115,6 +115,16 @@ export const reset: Runbook<ResetOptions, ResetResult> = {
       roomUnseen: roomUnseen(noted),
     }
   },
+}
+
+async function toldOf(toolbox: Toolbox, options: ResetOptions): Promise<string[]> {
+  if (options.newDatabase !== undefined) return [await costs(toolbox, options.newDatabase)]
+  return (await isInPlace(toolbox, options)) ? [TOLD_IN_PLACE] : []
+}
+
+async function emptyingSteps(toolbox: Toolbox, options: ResetOptions): Promise<Step[]> {
+  const own = { kept: keptOf(options), count: countStep(options), firstRows: firstRowsStep() }
+  return options.to ? inPlaceBaselineSteps(toolbox, options.to, options, own) : inPlaceSteps(options, own)
 }
 
 async function replacingSteps(toolbox: Toolbox, options: ResetOptions): Promise<Step[]> {
@@ -161,8 +171,12 @@ function orderedSteps(options: ResetOptions, plan: DatabasePlan): Step[] {
 }
 
 function identitySteps(left: Left, sides: Sides): Step[] {
-  const kept = (toolbox: Toolbox) => keptRows(toolbox, left)
+  const kept = keptOf(left)
   return [copyStep(kept, sides), compareCopiedStep(kept, sides), ownerStep(sides)]
+}
+
+function keptOf(left: Left): Kept {
+  return toolbox => keptRows(toolbox, left)
 }
 
 function groupsOf(copied: ReturnType<typeof copiedRows>): ResetResult['kept'] {
@@ -214,6 +228,7 @@ async function refuseWithoutOwner(toolbox: Toolbox, { drop }: ResetOptions): Pro
 }
 
 async function refuseWithoutPlace(toolbox: Toolbox, options: ResetOptions): Promise<void> {
+  if (await isInPlace(toolbox, options)) return checkInPlace(toolbox, await bytesOf(toolbox, options))
   if (options.newDatabase === undefined) {
     const more = options.to ? await bytesOfBaseline(toolbox, options.to) : 0
     return refuseSecondDatabase(toolbox, (await bytesOf(toolbox, options)) + more)

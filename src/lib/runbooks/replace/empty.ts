@@ -69,15 +69,20 @@ async function pourSchema(toolbox: Toolbox, fresh: string): Promise<void> {
 
 /** By a file, which is read twice: first for what only a superuser could restore. */
 async function carrySchema(toolbox: Toolbox, target: PostgresConnector): Promise<void> {
-  const { tools } = await dumpTools(toolbox)
   const dir = await mkdtemp(join(tmpdir(), 'mstdn-ops-schema-'))
   try {
     const path = join(dir, 'schema.dump')
-    const dump = await openPipeline(tools, [schemaDump()], { what: 'pg_dump --schema-only', effect: 'read' })
-    await pipeline(dump.run.stdout, createWriteStream(path, { mode: 0o600 }))
-    await dump.ended
+    await dumpTablesTo(toolbox, path)
     await restoreThrough(toolbox, target, { path, zstd: false })
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+/** Writes the live database's tables, without rows, into a file. */
+export async function dumpTablesTo(toolbox: Toolbox, path: string): Promise<void> {
+  const { tools } = await dumpTools(toolbox)
+  const dump = await openPipeline(tools, [schemaDump()], { what: 'pg_dump --schema-only', effect: 'read' })
+  await pipeline(dump.run.stdout, createWriteStream(path, { mode: 0o600 }))
+  await dump.ended
 }

@@ -7,7 +7,7 @@ import type { Database } from '../../postgres/access.js'
 import { asCopy, type CopiedTable, copyTables, type TableCopy } from '../../postgres/copy-rows.js'
 import { fillViews } from '../../postgres/copy-schema.js'
 import { quoteIdent } from '../../postgres/quote.js'
-import { sourceOf } from '../../postgres/row-source.js'
+import { type RowSource, sourceOf } from '../../postgres/row-source.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { fillInBoth, inBoth, type Sides } from './sides.js'
@@ -34,19 +34,26 @@ export function copyStep(kept: Kept, sides: Sides): Step {
     effect: 'write',
     run: async context => {
       const copies = await copiesOf(context.toolbox, kept)
-      if (context.dryRun) return plan(context, copies, sides)
-      await fillInBoth(sides, context, 'copy', async (from, to) => {
-        const copied = await copyTables(sourceOf(from), to, copies, {
-          mustBeEmpty: NEVER_IN_FRESH,
-          onProgress: (table, rows) => context.progress(`${table}: ${rows} rows`),
-        })
-        await fillViews(to)
-        await noteCopied(context, copied, copies)
-      })
+      if (context.dryRun) return planCopies(context, copies, sides)
+      await fillInBoth(sides, context, 'copy', (from, to) => copyInto(context, sourceOf(from), to, copies))
     },
     // It goes with the new database.
     undo: async () => undefined,
   }
+}
+
+export async function copyInto(
+  context: StepContext,
+  from: RowSource,
+  to: Database,
+  copies: readonly (TableCopy | KeptTable)[],
+): Promise<void> {
+  const copied = await copyTables(from, to, copies, {
+    mustBeEmpty: NEVER_IN_FRESH,
+    onProgress: (table, rows) => context.progress(`${table}: ${rows} rows`),
+  })
+  await fillViews(to)
+  await noteCopied(context, copied, copies)
 }
 
 /** Compares both databases once more, by counting. */
@@ -58,20 +65,15 @@ export function compareCopiedStep(kept: Kept, sides: Sides): Step {
     run: async context => {
       if (context.dryRun) return
       const copies = await copiesOf(context.toolbox, kept)
-      const copied = copiedRows(context.noted)
-      const problem = await inBoth(sides, context, 'compare', (from, to) => difference(from, to, copies, copied))
-      if (problem === undefined) return
-      throw new RefusedError({
-        code: 'copied-otherwise',
-        message: 'What was copied is not what is to be kept.',
-        cause: problem,
-      })
+      await inBoth(sides, context, 'compare', (from, to) =>
+        refuseDifference(context, to, copies, ({ table, where }) => countRowsOf(from, table, where)),
+      )
     },
   }
 }
 
 /** An instance that nobody could administer is not put in the place of one that somebody can. */
-export function ownerStep(sides: Sides): Step {
+export function ownerStep({ fresh }: Pick<Sides, 'fresh'>): Step {
   return {
     id: 'owner',
     title: 'Look whether somebody can administer the new database',
@@ -79,9 +81,10 @@ export function ownerStep(sides: Sides): Step {
     run: async context => {
       if (context.dryRun) return
       const version = await context.toolbox.app.version()
-      const found = await inBoth(sides, context, 'look', (_from, to) =>
-        to.query<{ count: number }>(countAdministrators(version).sql),
-      )
+      const database = await fresh(context, 'look')
+      const found = await database
+        .query<{ count: number }>(countAdministrators(version).sql)
+        .finally(() => database.close())
       if (!found[0]?.count) throw noOwner('No confirmed and approved administrator was copied.')
     },
   }
@@ -111,7 +114,7 @@ export async function tablesOf(database: Database): Promise<ReadonlySet<string>>
   return new Set((await database.query<{ table: string }>(LIST_TABLES.sql)).map(({ table }) => table))
 }
 
-async function copiesOf(toolbox: Toolbox, kept: Kept): Promise<readonly (TableCopy | KeptTable)[]> {
+export async function copiesOf(toolbox: Toolbox, kept: Kept): Promise<readonly (TableCopy | KeptTable)[]> {
   return [...BOOKKEEPING.map(table => ({ table })), ...(await kept(toolbox))]
 }
 
@@ -119,7 +122,12 @@ function groupOf(copy: TableCopy | KeptTable | undefined): KeptTable['group'] | 
   return copy !== undefined && 'group' in copy ? copy.group : undefined
 }
 
-async function plan(context: StepContext, copies: readonly TableCopy[], sides: Sides): Promise<void> {
+/** Tells by what lines each copy is made by hand. */
+export async function planCopies(
+  context: StepContext,
+  copies: readonly TableCopy[],
+  sides: Pick<Sides, 'planned'>,
+): Promise<void> {
   const { toolbox } = context
   const connector = toolbox.backend.postgres
   if (connector === undefined) throw lacks(toolbox.backend, 'postgres', 'PostgreSQL')
@@ -131,21 +139,40 @@ async function plan(context: StepContext, copies: readonly TableCopy[], sides: S
   }
 }
 
-async function difference(
-  from: Database,
+/** Refuses where what was copied is not all that `there` counts, or is not in the database. */
+export async function refuseDifference<Copy extends TableCopy>(
+  { noted }: StepContext,
   to: Database,
-  copies: readonly TableCopy[],
+  copies: readonly Copy[],
+  there: (copy: Copy) => Promise<number>,
+): Promise<void> {
+  const copied = copiedRows(noted)
+  const problem = (await unread(copies, copied, there)) ?? (await unwritten(to, copied))
+  if (problem === undefined) return
+  throw new RefusedError({
+    code: 'copied-otherwise',
+    message: 'What was copied is not what is to be kept.',
+    cause: problem,
+  })
+}
+
+async function unread<Copy extends TableCopy>(
+  copies: readonly Copy[],
   copied: readonly CopiedRows[],
+  there: (copy: Copy) => Promise<number>,
 ): Promise<string | undefined> {
-  const arrived = new Map<string, number>()
-  for (const [at, { table, where }] of copies.entries()) {
+  for (const [at, copy] of copies.entries()) {
     const { rows, left } = copied[at] ?? { rows: 0, left: 0 }
-    const there = await countRowsOf(from, table, where)
-    if (there !== rows + left) return `${table} has ${there} rows to keep, and ${rows + left} were read.`
-    if (left > 0 && WHOLE.includes(table)) return `${left} rows of ${table} could not be copied.`
-    arrived.set(table, (arrived.get(table) ?? 0) + rows)
+    const count = await there(copy)
+    if (count !== rows + left) return `${copy.table} has ${count} rows to keep, and ${rows + left} were read.`
+    if (left > 0 && WHOLE.includes(copy.table)) return `${left} rows of ${copy.table} could not be copied.`
   }
-  for (const [table, rows] of arrived) {
+  return undefined
+}
+
+async function unwritten(to: Database, copied: readonly CopiedRows[]): Promise<string | undefined> {
+  for (const table of new Set(copied.map(copy => copy.table))) {
+    const rows = copied.filter(copy => copy.table === table).reduce((sum, copy) => sum + copy.rows, 0)
     const found = await countRowsOf(to, table)
     if (found !== rows) return `${table} has ${found} rows in the new database, and ${rows} were copied.`
   }

@@ -31,14 +31,15 @@ export function noteIdsStep(): Step {
   }
 }
 
-/** Empties the live database. Taken back by the safety backup. */
-export function resetStep(): Step {
+/** Empties the live database. Taken back by the safety backup. `prove` refuses while nothing is lost yet. */
+export function resetStep(prove?: (context: StepContext) => Promise<unknown>): Step {
   return {
     id: 'reset',
     title: 'Delete all data in the live database',
     effect: 'write',
     done: async context => context.noted(BROKEN) === 'yes' && (await isEmpty(context)),
     run: async context => {
+      if (!context.dryRun && context.noted(BROKEN) !== 'yes') await prove?.(context)
       if (!context.dryRun) await noteMark(context)
       await empty(context)
     },
@@ -56,7 +57,7 @@ export function resetStep(): Step {
 }
 
 /** Restores the backup into the emptied database; once more from the beginning, where a killed run had begun with it. */
-export function fillLiveStep(content: Content): Step {
+export function fillLiveStep(content: Pick<Content, 'name' | 'line' | 'into'>): Step {
   return {
     id: 'restore',
     title: `Restore ${content.name}`,
@@ -144,7 +145,7 @@ export function endRecordStep(): Step {
 }
 
 /** What lies in the database was put there by somebody else since: it is theirs. */
-async function refuseForeign(context: StepContext): Promise<void> {
+export async function refuseForeign(context: StepContext): Promise<void> {
   if (context.noted(UNRECORDED) === 'yes' || (await isEmpty(context))) return
   const record = await inLive(context, readRecord)
   if (record?.runId === context.runId) return

@@ -7,7 +7,7 @@ import type { Database } from '../../postgres/access.js'
 import { asCopy } from '../../postgres/copy-rows.js'
 import { fillViews } from '../../postgres/copy-schema.js'
 import { type MergeOptions, mergeTables } from '../../postgres/merge-rows.js'
-import { sourceOf } from '../../postgres/row-source.js'
+import { type RowSource, sourceOf } from '../../postgres/row-source.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { type CopiedRows, copiedRows, countRowsOf, noteCopied, tablesOf, WHOLE } from './identity.js'
@@ -16,7 +16,7 @@ import { besideByName, besideOrdered, fillInBoth, inBoth, type Sides } from './s
 import { stopAgain } from './writers.js'
 
 /** What a run leaves out of what a reset keeps. */
-type Left = Pick<Selection, 'drop' | 'withoutFollows'>
+export type Left = Pick<Selection, 'drop' | 'withoutFollows'>
 
 /** The database of which rows are kept, and the restored one, into which they come. */
 export interface MergeSides extends Sides {
@@ -25,6 +25,8 @@ export interface MergeSides extends Sides {
   /** Sees to it that nobody writes where the restored one may be served already. */
   quiet?(context: StepContext): Promise<void>
 }
+
+type MergePlan = Pick<MergeSides, 'source' | 'planned'>
 
 /** The restored database has the live one's tables already: the rows come before it takes its place. */
 export const beforeSwap: MergeSides = { ...besideByName, source: ({ toolbox }) => liveName(toolbox) }
@@ -52,22 +54,34 @@ export function mergeStep(left: Left, sides: MergeSides): Step {
     title: 'Put what is kept in the place of what the backup has of it',
     effect: 'write',
     run: async context => {
-      if (context.dryRun) return record(context, await presentRows(context.toolbox, left), sides)
+      if (context.dryRun) return planMerge(context, left, sides)
       await sides.quiet?.(context)
       const kept = await fillInBoth(sides, context, 'merge', async (from, to) => {
-        const { rows, rules } = await rulesOf(context.toolbox, from, left)
-        const onProgress = (table: string, count: number) => context.progress(`${table}: ${count} rows`)
-        const copied = await mergeTables(sourceOf(from), to, rows, { ...rules, onProgress })
-        refuseLoss(copied)
-        await fillViews(to)
-        await noteCopied(context, copied, rows)
-        return rows
+        const merging = await rulesOf(context.toolbox, await tablesOf(from), left)
+        await mergeInto(context, sourceOf(from), to, merging)
+        return merging.rows
       })
-      await record(context, kept, sides)
+      await recordMerge(context, kept, sides)
     },
     // It goes with the restored database.
     undo: async () => undefined,
   }
+}
+
+/** What is kept, and how it comes into the place of what is there. */
+type Merging = Awaited<ReturnType<typeof rulesOf>>
+
+export async function mergeInto(
+  context: StepContext,
+  from: RowSource,
+  to: Database,
+  { rows, rules }: Merging,
+): Promise<void> {
+  const onProgress = (table: string, count: number) => context.progress(`${table}: ${count} rows`)
+  const copied = await mergeTables(from, to, rows, { ...rules, onProgress })
+  refuseLoss(copied)
+  await fillViews(to)
+  await noteCopied(context, copied, rows)
 }
 
 /** Counts once more in both. */
@@ -78,23 +92,37 @@ export function compareMergedStep(left: Left, sides: MergeSides): Step {
     effect: 'read',
     run: async context => {
       if (context.dryRun) return
-      const copied = copiedRows(context.noted)
-      const problem = await inBoth(sides, context, 'compare', async (from, to) => {
-        const { rows, rules } = await rulesOf(context.toolbox, from, left)
-        return (await unread(from, rows, copied)) ?? (await unwritten(to, rules, copied))
+      await inBoth(sides, context, 'compare', async (from, to) => {
+        const merging = await rulesOf(context.toolbox, await tablesOf(from), left)
+        await refuseUnmerged(context, to, merging, ({ table, where }) => countRowsOf(from, table, where))
       })
-      if (problem !== undefined) throw keptOtherwise(problem)
     },
   }
 }
 
-async function rulesOf({ app }: Toolbox, from: Database, left: Left) {
-  const [version, tables] = [await app.version(), await tablesOf(from)]
+/** Refuses where what was read is not all that `there` counts, or is not in the database. */
+export async function refuseUnmerged(
+  { noted }: StepContext,
+  to: Database,
+  { rows, rules }: Merging,
+  there: (kept: KeptTable) => Promise<number>,
+): Promise<void> {
+  const copied = copiedRows(noted)
+  const problem = (await unread(rows, copied, there)) ?? (await unwritten(to, rules, copied))
+  if (problem !== undefined) throw keptOtherwise(problem)
+}
+
+/** `tables` are those of the database of which rows are kept. */
+export async function rulesOf({ app }: Toolbox, tables: ReadonlySet<string>, left: Left) {
+  const version = await app.version()
   return { rows: keptTables(version, { ...left, tables }), rules: baselineRules(version, tables) }
 }
 
-async function presentRows(toolbox: Toolbox, left: Left): Promise<readonly KeptTable[]> {
-  return (await rulesOf(toolbox, await toolbox.database(), left)).rows
+/** Tells by what lines it is made by hand; asked while the rows are where they come from. */
+export async function planMerge(context: StepContext, left: Left, sides: MergePlan): Promise<void> {
+  const { toolbox } = context
+  const { rows } = await rulesOf(toolbox, await tablesOf(await toolbox.database()), left)
+  await recordMerge(context, rows, sides)
 }
 
 /** What other servers know has to arrive whole. */
@@ -108,11 +136,15 @@ function keptOtherwise(cause: string): RefusedError {
   return new RefusedError({ code: 'copied-otherwise', message, cause })
 }
 
-async function unread(from: Database, kept: readonly KeptTable[], copied: readonly CopiedRows[]) {
-  for (const [at, { table, where }] of kept.entries()) {
+async function unread(
+  kept: readonly KeptTable[],
+  copied: readonly CopiedRows[],
+  there: (kept: KeptTable) => Promise<number>,
+): Promise<string | undefined> {
+  for (const [at, row] of kept.entries()) {
     const { rows, left } = copied[at] ?? { rows: 0, left: 0 }
-    const there = await countRowsOf(from, table, where)
-    if (there !== rows + left) return `${table} has ${there} rows to keep, and ${rows + left} were read.`
+    const count = await there(row)
+    if (count !== rows + left) return `${row.table} has ${count} rows to keep, and ${rows + left} were read.`
   }
   return undefined
 }
@@ -128,7 +160,7 @@ async function unwritten(to: Database, { tables, stays }: MergeOptions, copied: 
   return undefined
 }
 
-async function record(context: StepContext, kept: readonly KeptTable[], sides: MergeSides): Promise<void> {
+export async function recordMerge(context: StepContext, kept: readonly KeptTable[], sides: MergePlan): Promise<void> {
   const { toolbox } = context
   const connector = toolbox.backend.postgres
   if (connector === undefined) throw lacks(toolbox.backend, 'postgres', 'PostgreSQL')

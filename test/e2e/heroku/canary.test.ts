@@ -14,8 +14,7 @@ canaryTable({
   exits: { cp: [3], 'assets:precompile': [3] },
   lines: {
     'config:set': [{ words: ['SMTP_PASSWORD'], stdin: 'VALUE\n' }],
-    // The platform's user may make no second database: it is ordered.
-    'db:reset': [{ words: DOMAIN, exits: [3] }, { words: ['--new-database', 'essential-1', ...DOMAIN] }],
+    'db:reset': [{ words: DOMAIN }, { words: ['--new-database', 'essential-1', ...DOMAIN] }],
     'db:restore': [{ words: ['latest', ...DOMAIN] }, { words: ['latest', '--new-database', 'essential-1', ...DOMAIN] }],
     'db:verify': [{ words: ['latest'] }, { words: ['latest', '--drill'], exits: [3] }],
   },

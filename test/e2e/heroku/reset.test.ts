@@ -196,11 +196,11 @@ describe('in place, where there is one database', () => {
   })
 
   // The last, for it leaves no posts.
-  const KEEPS: Boundary[] = ['started', 'acted']
+  const BOUNDARIES: Boundary[] = ['started', 'acted']
   const LONG = ['keep-rows', 'restore', 'copy', 'start', 'forget-rows']
   const kills: [string, Boundary][] = [
     ['reset', 'acted'],
-    ...(FULL ? LONG.flatMap(step => KEEPS.map((boundary): [string, Boundary] => [step, boundary])) : []),
+    ...(FULL ? LONG.flatMap(step => BOUNDARIES.map((boundary): [string, Boundary] => [step, boundary])) : []),
   ]
   test.each(kills)('killed when %s has %s: resume goes on', async (step, boundary) => {
     const former = await state()

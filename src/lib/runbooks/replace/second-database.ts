@@ -11,19 +11,17 @@ export async function refuseSecondDatabase(toolbox: Toolbox, bytes: number): Pro
     `SELECT rolsuper OR rolcreatedb AS may, pg_has_role(datdba, 'USAGE') AS owns, pg_get_userbyid(datdba) AS owner
      FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()`,
   )
-  if (!role?.may) throw noSecondDatabase(await liveName(toolbox), toolbox.backend.databases !== undefined)
+  if (!role?.may) throw noSecondDatabase(await liveName(toolbox))
   if (!role.owns) throw notOwned(await liveName(toolbox), role.owner)
   await refuseWithoutRoom(toolbox, bytes)
 }
 
-function noSecondDatabase(name: string, canBeOrdered: boolean): RefusedError {
+function noSecondDatabase(name: string): RefusedError {
   return new RefusedError({
     code: 'no-second-database',
     message: `No second database can be made beside ${name}.`,
     cause: 'The user of the app may not create databases.',
-    next: canBeOrdered
-      ? 'Order one from the platform: --new-database PLAN'
-      : 'Let an administrator of the server say: ALTER ROLE … CREATEDB',
+    next: 'Let an administrator of the server say: ALTER ROLE … CREATEDB',
   })
 }
 

@@ -140,7 +140,7 @@ export function rowsIn(dir: string, { database, columns, files }: RowFiles): Row
     return join(dir, file.name)
   }
   return {
-    name: `${database}, before it was emptied`,
+    name: beforeEmptied(database),
     columns: async tables => new Map(tables.flatMap(table => (columns[table] ? [[table, columns[table]]] : []))),
     reading: work => work(),
     rows: copy => batched(linesOf(pathOf(copy))),
@@ -177,4 +177,9 @@ async function* batched(lines: AsyncGenerator<string>): AsyncGenerator<string[]>
     length = 0
   }
   if (batch.length > 0) yield batch
+}
+
+/** Returns what a ledger calls the database that the rows come from. */
+export function beforeEmptied(database: string): string {
+  return `${database}, before it was emptied`
 }

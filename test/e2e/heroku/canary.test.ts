@@ -2,6 +2,7 @@ import { canaryTable } from '../canary.js'
 import { must } from '../compose/bed/process.js'
 import { startHerokuApp } from './bed.js'
 
+const FULL = process.env.MSTDN_TEST_FULL !== undefined
 const DOMAIN = ['--confirm', 'mastodon.example']
 
 canaryTable({
@@ -14,7 +15,7 @@ canaryTable({
   exits: { cp: [3], 'assets:precompile': [3] },
   lines: {
     'config:set': [{ words: ['SMTP_PASSWORD'], stdin: 'VALUE\n' }],
-    'db:reset': [{ words: DOMAIN }, { words: ['--new-database', 'essential-1', ...DOMAIN] }],
+    'db:reset': [{ words: DOMAIN }, ...(FULL ? [{ words: ['--new-database', 'essential-1', ...DOMAIN] }] : [])],
     'db:restore': [{ words: ['latest', ...DOMAIN] }, { words: ['latest', '--new-database', 'essential-1', ...DOMAIN] }],
     'db:verify': [{ words: ['latest'] }, { words: ['latest', '--drill'], exits: [3] }],
   },

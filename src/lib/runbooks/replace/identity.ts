@@ -34,7 +34,7 @@ export function copyStep(kept: Kept, sides: Sides): Step {
     effect: 'write',
     run: async context => {
       const copies = await copiesOf(context.toolbox, kept)
-      if (context.dryRun) return planCopies(context, copies, sides)
+      if (context.dryRun) return planCopies(context, copies, { to: await sides.planned(context) })
       await fillInBoth(sides, context, 'copy', (from, to) => copyInto(context, sourceOf(from), to, copies))
     },
     // It goes with the new database.
@@ -126,16 +126,15 @@ function groupOf(copy: TableCopy | KeptTable | undefined): KeptTable['group'] | 
 export async function planCopies(
   context: StepContext,
   copies: readonly TableCopy[],
-  sides: Pick<Sides, 'planned'>,
+  names: { from?: string; to: string },
 ): Promise<void> {
   const { toolbox } = context
   const connector = toolbox.backend.postgres
   if (connector === undefined) throw lacks(toolbox.backend, 'postgres', 'PostgreSQL')
-  const fresh = await sides.planned(context)
-  const live = (await connector.target()).database
+  const { from = (await connector.target()).database, to } = names
   for (const copy of copies) {
-    const line = asCopy({ name: live }, { name: fresh }, copy)
-    toolbox.ledger.record({ kind: 'sql', exact: line, byHand: connector.byHand(fresh, line) })
+    const line = asCopy({ name: from }, { name: to }, copy)
+    toolbox.ledger.record({ kind: 'sql', exact: line, byHand: connector.byHand(to, line) })
   }
 }
 

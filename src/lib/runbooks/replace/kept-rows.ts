@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openThrough, restoreThrough } from '../../backups/restore-into.js'
 import { freeBytes } from '../../backups/room.js'
-import { openRows, type RowFiles, rowsIn, writeRows } from '../../backups/row-files.js'
+import { beforeEmptied, openRows, type RowFiles, rowsIn, writeRows } from '../../backups/row-files.js'
 import { RefusedError } from '../../errors.js'
 import type { KeptTable } from '../../mastodon/identity.js'
 import { runsDir } from '../../paths.js'
@@ -106,7 +106,7 @@ export function loadRowsStep(kept: Kept): Step {
     title: 'Put what is kept into the emptied database',
     effect: 'write',
     run: async context => {
-      if (context.dryRun) return planCopies(context, await copiesOf(context.toolbox, kept), emptied)
+      if (context.dryRun) return planCopies(context, await copiesOf(context.toolbox, kept), await planned(context))
       await refuseForeign(context)
       const index = await keptFiles(context)
       const copies = index.files.map(({ copy }) => copy)
@@ -145,6 +145,11 @@ export function forgetRowsStep(): Step {
     // The way back needs the safety backup alone.
     undo: async () => undefined,
   }
+}
+
+async function planned(context: StepContext) {
+  const to = await emptied.planned(context)
+  return { from: beforeEmptied(to), to }
 }
 
 export function rowsDir({ toolbox, runId }: StepContext): string {

@@ -1,4 +1,4 @@
-import { rowsIn } from '../../backups/row-files.js'
+import { beforeEmptied, rowsIn } from '../../backups/row-files.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { refuseForeign } from './in-place.js'
 import { emptied, inEmptied, keptFiles, rowsDir } from './kept-rows.js'
@@ -6,7 +6,7 @@ import { type Left, mergeInto, planMerge, recordMerge, refuseUnmerged, rulesOf }
 
 const BY_HAND = {
   ...emptied,
-  source: async (context: StepContext) => `${await emptied.planned(context)}, before it was emptied`,
+  source: async (context: StepContext) => beforeEmptied(await emptied.planned(context)),
 }
 
 /** Puts what was written down of the emptied database into the restored one, in one transaction. */

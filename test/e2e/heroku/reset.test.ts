@@ -19,15 +19,18 @@ import type { Runbook } from '../../../src/lib/runbook/step.js'
 import { daily } from '../../../src/lib/runbooks/daily/daily.js'
 import { backup } from '../../../src/lib/runbooks/db/backup.js'
 import { theKept } from '../../../src/lib/runbooks/db/kept.js'
+import { migrate } from '../../../src/lib/runbooks/db/migrate.js'
 import { type ResetOptions, reset } from '../../../src/lib/runbooks/db/reset.js'
 import { restore } from '../../../src/lib/runbooks/db/restore.js'
 import { rollback } from '../../../src/lib/runbooks/db/rollback.js'
 import type { Toolbox } from '../../../src/lib/toolbox.js'
 import { killedRun } from '../../support/killed-run.js'
+import { TAKE_BACK as TAKE_BACK_LOGGED } from '../pending-migrations.js'
 import { type HerokuApp, startHerokuApp } from './bed.js'
 
 vi.setConfig({ testTimeout: 180_000 })
 
+const TAKE_BACK = TAKE_BACK_LOGGED.replace('TRUNCATE applied_log;\n', '')
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
 const OPTIONS: ResetOptions = { drop: [], withoutFollows: false, drainSeconds: 0, newDatabase: 'essential-1' }
 
@@ -194,6 +197,38 @@ describe('in place, where there is one database', () => {
     expect(result).toMatchObject({ database: null, leftBehind: 0, baseline: made.result?.name })
     expect(rowFiles()).toEqual([])
   })
+
+  test.each(FULL ? ['an older'] : [])('with a backup of %s schema it is migrated first', async () => {
+    const former = await posts()
+    await sql(TAKE_BACK)
+    const made = await run(backup, { with: [] })
+    await run(migrate, { phase: 'all' })
+    await sql(`INSERT INTO statuses (account_id, text, created_at, updated_at) SELECT min(id), 'later', now(), now()
+    FROM accounts WHERE id > 0`)
+    const now = await state()
+    await run(reset, { ...IN_PLACE, to: { path: made.result?.path ?? '', isOlder: true } })
+    expect(await state()).toEqual({ ...now, posts: former })
+  })
+
+  test.each(FULL ? [true, false] : [])(
+    'while the safety backup does not go back it stays closed; resume (undo: %s) ends it',
+    async undo => {
+      const former = await state()
+      const observer: BoundaryObserver = (id, at) => {
+        if (id === 'reset' && at === 'before-undo') app.inject({ kind: 'transfer-fails', times: 2 })
+        failsAt('copy', 'acted')(id, at)
+      }
+      await expect(run(reset, IN_PLACE, observer)).rejects.toMatchObject({ exitCode: 5 })
+      expect([app.maintenance(), app.formation(), rowFiles().length]).toEqual([true, { web: 0, worker: 0 }, 1])
+      const { result } = await resumed(undo)
+      expect(rowFiles()).toEqual([])
+      if (!undo) {
+        expect(await posts()).toBe('0')
+        await putBack((result as { backup: string }).backup)
+      }
+      expect(await state()).toEqual(former)
+    },
+  )
 
   // The last, for it leaves no posts.
   const BOUNDARIES: Boundary[] = ['started', 'acted']

@@ -7,6 +7,7 @@ import { MANIFEST, manifestText } from '../../../../src/lib/backups/manifest.js'
 import { openOther } from '../../../../src/lib/backups/restore-into.js'
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
 import type { ResetOptions } from '../../../../src/lib/runbooks/db/reset.js'
+import { inPlaceBaselineSteps, inPlaceSteps } from '../../../../src/lib/runbooks/db/reset-in-place.js'
 import { baselineSteps, checkBaseline, orderedBaselineSteps } from '../../../../src/lib/runbooks/db/reset-to.js'
 import { seedStep } from '../../../../src/lib/runbooks/db/seed.js'
 import { copyStep } from '../../../../src/lib/runbooks/replace/identity.js'
@@ -75,6 +76,27 @@ test('an older baseline that the app can migrate aside is whole before it takes 
   const inOrder = ['restore', 'compare', 'migrate-aside', 'stop', 'look', 'merge', 'compare-kept', 'raise-ids', 'swap']
   expect(ids.filter(id => inOrder.includes(id))).toEqual(inOrder)
   expect(ids.filter(id => id.includes('migrate'))).toEqual(['migrate-aside'])
+})
+
+describe('the steps of a reset in place', () => {
+  const own = { kept: async () => [], count: seedStep(true), firstRows: seedStep(true) }
+
+  test.each(['nothing', 'a backup', 'an older backup'])(
+    'to %s write down what is kept before the database is emptied, and put it in before anybody is let in',
+    async to => {
+      const isOlder = to === 'an older backup'
+      const steps =
+        to === 'nothing'
+          ? inPlaceSteps(OPTIONS, own)
+          : await inPlaceBaselineSteps(toolboxOf({}), { path, isOlder }, OPTIONS, own)
+      const ids = steps.map(({ id }) => id)
+      const put = to === 'nothing' ? 'copy' : 'merge'
+      const order = ['stop', 'safety-backup', 'keep-rows', 'reset', 'restore', ...(isOlder ? ['migrate'] : []), put]
+      const all = [...order, 'owner', 'clear-redis', 'start', 'end-record', 'open', 'forget-rows']
+      expect(ids.filter(id => all.includes(id))).toEqual(all)
+      expect(ids.includes('migrate')).toBe(isOlder)
+    },
+  )
 })
 
 describe('an older baseline', () => {

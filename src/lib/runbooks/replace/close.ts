@@ -160,7 +160,7 @@ async function scale({ toolbox, dryRun }: StepContext, wanted: readonly Size[]):
 }
 
 /** Mastodon would answer other servers that accounts and posts are gone, which they would believe. */
-export function refuseWhileBroken({ noted }: StepContext): void {
+function refuseWhileBroken({ noted }: StepContext): void {
   if (noted(BROKEN) !== 'yes') return
   throw new NotUndoneError({
     code: 'database-broken',

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { openThrough, restoreThrough } from '../../backups/restore-into.js'
 import { freeBytes } from '../../backups/room.js'
 import { beforeEmptied, openRows, type RowFiles, rowsIn, writeRows } from '../../backups/row-files.js'
-import { RefusedError } from '../../errors.js'
+import { NotUndoneError, RefusedError } from '../../errors.js'
 import type { KeptTable } from '../../mastodon/identity.js'
 import { runsDir } from '../../paths.js'
 import type { Database } from '../../postgres/access.js'
@@ -14,7 +14,7 @@ import { restoreStage } from '../../postgres/toc.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { humanBytes, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
-import { BROKEN, refuseWhileBroken } from './close.js'
+import { BROKEN } from './close.js'
 import type { Content } from './content.js'
 import { dumpTablesTo } from './empty.js'
 import { copiesOf, copyInto, type Kept, planCopies, refuseDifference, tablesOf } from './identity.js'
@@ -71,10 +71,18 @@ export function keepRowsStep(kept: Kept): Step {
       await note(NOTE, written)
     },
     undo: async context => {
-      refuseWhileBroken(context)
+      if (context.noted(BROKEN) === 'yes') throw stillNeeded()
       await removed(context)
     },
   }
+}
+
+function stillNeeded(): NotUndoneError {
+  return new NotUndoneError({
+    code: 'rows-still-needed',
+    message: 'The files of what is kept stay until the database is whole: a run that goes on needs them.',
+    next: 'mstdn-ops resume --undo (puts the safety backup back)',
+  })
 }
 
 /** Returns what was written down, where it is still that. @throws RefusedError where it is not. */

@@ -11,6 +11,7 @@ import { inPlaceBaselineSteps, inPlaceSteps } from '../../../../src/lib/runbooks
 import { baselineSteps, checkBaseline, orderedBaselineSteps } from '../../../../src/lib/runbooks/db/reset-to.js'
 import { seedStep } from '../../../../src/lib/runbooks/db/seed.js'
 import { copyStep } from '../../../../src/lib/runbooks/replace/identity.js'
+import { refuseNoRoomForRows } from '../../../../src/lib/runbooks/replace/kept-rows.js'
 import { afterSwap, beforeSwap, mergeStep } from '../../../../src/lib/runbooks/replace/merge.js'
 import { namesOf } from '../../../../src/lib/runbooks/replace/names.js'
 import type { Sides } from '../../../../src/lib/runbooks/replace/sides.js'
@@ -97,6 +98,12 @@ describe('the steps of a reset in place', () => {
       expect(ids.includes('migrate')).toBe(isOlder)
     },
   )
+
+  test('are not begun where this machine has no room for what is kept', async () => {
+    const bytes = Number.MAX_SAFE_INTEGER / 4
+    await expect(refuseNoRoomForRows(toolboxOf({}), bytes)).rejects.toMatchObject({ code: 'no-room' })
+    expect(await refuseNoRoomForRows(toolboxOf({}), 1)).toBeUndefined()
+  })
 })
 
 describe('an older baseline', () => {

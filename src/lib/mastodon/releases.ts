@@ -12,12 +12,11 @@ import {
   RUNTIMES,
   type Runtime,
   type ServerNeeds,
-  UPGRADE_NOTES,
-  type UpgradeNote,
 } from './releases/data.js'
+import { SECURITY_PATCHES } from './releases/security.js'
 import { inRange, MastodonVersion } from './version.js'
 
-export type { PostgresMinimum, ReleaseRow, UpgradeNote } from './releases/data.js'
+export type { PostgresMinimum, ReleaseRow } from './releases/data.js'
 
 export interface KnownRelease extends ReleaseRow {
   /** False for a patch release that was not looked at: its schema is expected to be that of its series. */
@@ -102,9 +101,16 @@ export function postMigrationsBetween(from: MastodonVersion, to: MastodonVersion
   return POST_MIGRATIONS.filter(row => from.before(row.release) && to.atLeast(row.release))
 }
 
-/** What is special about each release after `from`, up to `to`. */
-export function upgradeNotes(from: MastodonVersion, to: MastodonVersion): readonly UpgradeNote[] {
-  return UPGRADE_NOTES.filter(note => from.before(note.release) && to.atLeast(note.release))
+/** The patch releases of the same series after `from`, up to `to`, that are known to fix security problems. */
+export function securityReleases(from: MastodonVersion, to: MastodonVersion): readonly string[] {
+  if (from.series !== to.series) return []
+  const patches = SECURITY_PATCHES[to.series] ?? []
+  return patches.filter(patch => patch > from.patch && patch <= to.patch).map(patch => `${to.series}.${patch}`)
+}
+
+/** The series that are supported, with the newest release of each. */
+export function supportedReleases(): readonly MastodonVersion[] {
+  return NEWEST.map(row => of(row.release))
 }
 
 export interface Requirements {

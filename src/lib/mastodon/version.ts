@@ -48,8 +48,9 @@ export class MastodonVersion {
 
   /** Like `parse`, for versions that the program itself names. Throws a TypeError for anything else. */
   static of(text: string): MastodonVersion {
-    const version = MastodonVersion.parse(text)
+    const version = NAMED.get(text) ?? MastodonVersion.parse(text)
     if (!version) throw new TypeError(`not a Mastodon version: ${JSON.stringify(text)}`)
+    NAMED.set(text, version)
     return version
   }
 
@@ -107,6 +108,9 @@ export class MastodonVersion {
     return this.text
   }
 }
+
+/** What `of` was given: the tables name the same releases again and again. */
+const NAMED = new Map<string, MastodonVersion>()
 
 /** A range of releases: from `since` up to, and not including, `before`. */
 export interface VersionRange {

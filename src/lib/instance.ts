@@ -68,6 +68,8 @@ export interface Ambient {
   /** DATABASE_URL and REDIS_URL, as the platform gives them to a process of the app. */
   databaseUrl?: string
   redisUrl?: string
+  /** UPDATE_CHECK_URL, as Mastodon reads it: where newer releases are asked for, or empty for nowhere. */
+  updateCheckUrl?: string
   /** Whether this process is one of the app's own, on the platform (DYNO). */
   inDyno: boolean
 }
@@ -233,7 +235,8 @@ function backendOf({ backend, app }: FileInstance): string | undefined {
 function ambientOf(env: NodeJS.ProcessEnv): Pick<Instance, 'ambient'> {
   const given = { herokuApp: env.HEROKU_APP, databaseUrl: env.DATABASE_URL, redisUrl: env.REDIS_URL }
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''))
-  return { ambient: { ...set, inDyno: Boolean(env.DYNO) } }
+  const { UPDATE_CHECK_URL: updateCheckUrl } = env
+  return { ambient: { ...set, ...(updateCheckUrl !== undefined && { updateCheckUrl }), inDyno: Boolean(env.DYNO) } }
 }
 
 /** Returns the error that lists every mistake, one a line. */

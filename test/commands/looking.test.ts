@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type CliResult, cli } from '../support/cli.js'
@@ -178,5 +180,57 @@ describe('runs and resume', () => {
     expect(await ops('resume', '--abandon', '--confirm', 'social.example')).toMatchObject({ exitCode: 0 })
     expect(await ops('resume')).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('nothing to resume') })
     expect(await ops('accounts:disable-2fa', 'alice')).toMatchObject({ exitCode: 0 })
+  })
+})
+
+describe('upgrade', () => {
+  const answer = { updatesAvailable: [{ version: '4.5.14', urgent: true, releaseNotes: 'https://example.org/notes' }] }
+  const server = createServer((_, response) => response.end(JSON.stringify(answer)))
+  beforeAll(() => new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve)))
+  afterAll(() => server.close())
+
+  it('--check ends with 7, and shows what the list of the project says and what the table adds', async () => {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const { stdout, exitCode } = await cli(['upgrade', '--check'], { env: { ...env, UPDATE_CHECK_URL: url } })
+    expect(exitCode).toBe(7)
+    expect(stdout).toMatch(/^Newer than Mastodon 4\.5\.3, with fixes of security problems:\n\nRELEASE/)
+    expect(stdout).toMatch(/^4\.5\.14 +patch +yes +2027-02-20 +https:\/\/example\.org\/notes$/m)
+    expect(stdout).toMatch(/^4\.7\.4 +minor +not known/m)
+  })
+
+  it('--check says that nobody could be asked, also as JSON', async () => {
+    const result = await ops('upgrade', '--check')
+    expect(result.exitCode).toBe(7)
+    expect(result.stdout).toContain('it is switched off: UPDATE_CHECK_URL is empty.\nSo this is what')
+    const json = JSON.parse((await ops('upgrade', '--check', '--json')).stdout)
+    expect(json).toMatchObject({ installed: '4.5.3', asked: null, exitCode: 7 })
+    expect(json.available[0]).toMatchObject({ kind: 'patch', security: true, source: 'table' })
+  })
+
+  it('--dry-run shows the plan, and ends with 0', async () => {
+    const result = await ops('upgrade', '--to', 'v4.5.14', '--dry-run')
+    expect(result.exitCode, result.stderr).toBe(0)
+    expect(result.stdout).toMatch(/^Mastodon 4\.5\.3 to 4\.5\.14: 1 release to deploy\.$/m)
+    expect(result.stdout).toMatch(/^ {2}✔ PostgreSQL 14 or newer.*: PostgreSQL 15\./m)
+    const json = JSON.parse((await ops('upgrade', '--to', '4.5.14', '--dry-run', '--json')).stdout)
+    expect(json).toMatchObject({ plan: { from: '4.5.3', steps: [{ to: '4.5.14' }], refusals: [] }, exitCode: 0 })
+  })
+
+  it('to what is installed there is nothing to do', async () => {
+    expect(await ops('upgrade', '--to', '4.5.3')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('nothing to do'),
+    })
+  })
+
+  it.each([
+    [['--to', '4.3.8', '--dry-run'], 'older than the installed 4.5.3'],
+    [['--to', 'no-such-thing', '--dry-run'], 'is no release of Mastodon'],
+    [['--to', '4.5.14'], 'is not built yet'],
+  ])('%j is refused with what to do next', async (words, said) => {
+    const { exitCode, stdout, stderr } = await ops('upgrade', ...words)
+    expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
+    expect(stderr).toContain(said)
+    expect(stderr).toMatch(/^ {2}Next: /m)
   })
 })

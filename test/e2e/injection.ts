@@ -78,6 +78,7 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   scale: [word => [word], word => [`${word}=1`]],
   shell: null,
   status: null,
+  upgrade: [word => ['--to', word]],
 }
 
 /** An instance that the words are tried on: Mastodon 4.5.3 with the demo's people. */

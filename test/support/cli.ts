@@ -30,6 +30,8 @@ export function cli(
     XDG_STATE_HOME: join(home, 'state'),
     XDG_CONFIG_HOME: join(home, 'config'),
     XDG_DATA_HOME: join(home, 'data'),
+    // No test asks the project's own server for newer releases.
+    UPDATE_CHECK_URL: '',
     ...options.env,
   }
   return new Promise(resolve => {

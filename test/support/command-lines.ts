@@ -70,6 +70,10 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   ],
   shell: [{ words: [], ...TERMINAL }],
   status: [{ words: [], exits: [0, 7] }],
+  upgrade: [
+    { words: ['--check'], exits: [7] },
+    { words: ['--to', '4.5.20'], exits: [0, 3] },
+  ],
 }
 
 /** Returns the ids of the commands that the built tool has. */

@@ -117,6 +117,8 @@ export interface AppProcess {
   startedAt: Date | undefined
   /** Another text after each start; where it is absent, the time of the start tells (a platform may tell seconds only). */
   life?: string
+  /** What runs in it, entry point included, where that is known. */
+  command?: string
   /** The command that tests its health, where there is one. */
   healthCommand?: string
   image?: string

@@ -163,7 +163,7 @@ export class ComposeProcesses implements Processes {
 }
 
 function processOf(container: Container, role: Role): AppProcess {
-  const { service, name, health, startedAt, healthCommand, image, status } = container
+  const { service, name, health, startedAt, command, healthCommand, image, status } = container
   const state = status === 'running' || status === 'restarting' ? status : 'stopped'
   return {
     role,
@@ -173,6 +173,7 @@ function processOf(container: Container, role: Role): AppProcess {
     health,
     startedAt,
     image,
+    command: command.join(' '),
     ...(healthCommand === undefined ? {} : { healthCommand }),
   }
 }

@@ -174,7 +174,7 @@ function isUp({ state }: Dyno): boolean {
 }
 
 function processesOf(type: ProcessType, role: Role, dynos: readonly Dyno[]): AppProcess[] {
-  const base = { role, name: type.name, health: 'none' } as const
+  const base = { role, name: type.name, health: 'none', command: type.command } as const
   if (dynos.length === 0) return [{ ...base, id: type.name, state: 'stopped', startedAt: undefined }]
   return dynos.map(dyno => ({ ...base, id: dyno.name, state: stateOf(dyno), startedAt: dyno.createdAt, life: dyno.id }))
 }

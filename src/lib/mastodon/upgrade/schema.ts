@@ -1,5 +1,6 @@
 import { plural } from '../../text.js'
 import { fitOf } from '../fit.js'
+import { schemaOf } from '../releases.js'
 import type { MastodonVersion } from '../version.js'
 import type { Refusal } from './refusals.js'
 import type { SchemaFound } from './surroundings.js'
@@ -10,9 +11,15 @@ export function schemaRefusal(installed: MastodonVersion, schema: SchemaFound | 
   const files = schema.files === null ? {} : { migrations: schema.files }
   const { verdict, pending, install, unknown } = fitOf(schema.applied, { version: installed, ...files })
   if (verdict === 'fits' || verdict === 'unknown') return undefined
+  if (unknown.length === 0 && isAsHigh(installed, schema)) return undefined
   if (verdict === 'empty') return empty()
   if (verdict === 'fork') return fork(unknown)
   return verdict === 'newer' ? ahead(installed, install) : behind(installed, pending, onlyPosts(schema))
+}
+
+/** Without the release's own list the highest version alone tells: how many there are may have many reasons. */
+function isAsHigh(installed: MastodonVersion, { applied, files }: SchemaFound): boolean {
+  return files === null && applied.length > 0 && [...applied].sort().at(-1) === schemaOf(installed)
 }
 
 function empty(): Refusal {

@@ -1,5 +1,5 @@
-import { newestRelease, seriesBetween } from '../releases.js'
-import type { MastodonVersion } from '../version.js'
+import { newestRelease, releaseOf, seriesBetween } from '../releases.js'
+import { MastodonVersion } from '../version.js'
 
 /** A release on the way. */
 export interface Stop {
@@ -68,4 +68,11 @@ export function passedOver(from: MastodonVersion, stops: readonly Stop[]): reado
   if (target === undefined) return []
   const deployed = new Set(stops.map(({ version }) => version.series))
   return seriesBetween(from, target).filter(series => !deployed.has(series))
+}
+
+/** Returns the newest of these releases that is known well enough to plan for, pre-releases left out. */
+export function newestPlannable(releases: readonly { version: string }[]): string | undefined {
+  const known = releases.map(({ version }) => MastodonVersion.of(version)).filter(version => releaseOf(version))
+  const sorted = known.filter(({ prerelease }) => prerelease === undefined).sort(MastodonVersion.compare)
+  return sorted.at(-1)?.toString()
 }

@@ -129,7 +129,8 @@ describe('the plan from one release to another', () => {
 
 const READY = set(...SECRETS, ...KEYS)
 const ofRelease = migrated('4.2.9')
-const dropped = (count: number) => ({ applied: ofRelease.applied.slice(count), files: null })
+const files = ofRelease.applied.map(id => ({ id, phase: 'pre' as const }))
+const dropped = (count: number) => ({ applied: ofRelease.applied.slice(count), files })
 
 /** Target, installed, and what is said; the reviewed texts stand in one file. */
 const REFUSED: readonly (readonly [code: string, target: string, from: UpgradeSurroundings])[] = [
@@ -188,6 +189,11 @@ describe('what is refused', () => {
       ].join('\n')
     })
     await expect(`${texts.join('\n\n')}\n`).toMatchFileSnapshot('plans/refused.txt')
+  })
+
+  it('how many migrations there are tells nothing where the list of the release is not had', () => {
+    const schema = { applied: ofRelease.applied.slice(200), files: null }
+    expect(upgradePath('4.3.8', onImages('4.2.9', { schema, variables: READY })).refusals).toEqual([])
   })
 
   it('a build of its own whose schema is that of the release goes on', () => {

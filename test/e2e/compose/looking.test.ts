@@ -44,6 +44,19 @@ describe('on a lean 4.5.3', () => {
   })
   afterAll(() => stack?.stop())
 
+  test('an upgrade is planned by what is there', async () => {
+    const { stdout, stderr, exitCode } = await ops('upgrade', '--to', '4.5.20', '--dry-run', '--json')
+    expect(exitCode, stderr).toBe(0)
+    const { plan } = JSON.parse(stdout)
+    expect(plan.needs.filter(({ met }: { met: unknown }) => met !== true)).toEqual([])
+    expect(plan.needs.map(({ id }: { id: string }) => id)).toEqual(
+      expect.arrayContaining(['postgres', 'redis', 'queues', 'encryption-keys', 'image web', 'health check sidekiq']),
+    )
+    expect(plan.steps).toMatchObject([
+      { to: '4.5.20', phases: { mode: 'none' }, images: { app: 'mstdn-ops.test/mastodon/mastodon:v4.5.20' } },
+    ])
+  })
+
   test('status tells everything, also the first line', async () => {
     const { stdout, exitCode } = await ops('status')
     expect(exitCode).toBe(0)

@@ -34,6 +34,30 @@ export function imagesOf(version: MastodonVersion): ReleaseImages | undefined {
   return row && { app: `${row.app}:v${version.release}`, streaming: `${row.streaming}:v${version.release}` }
 }
 
+/** Of operators' own: a copy of the project's repositories, by its name. */
+const NAMED_LIKE_IT = /(^|\/)mastodon(-streaming)?$/
+
+/**
+ * Returns the image of a release in place of this one: where Mastodon's project publishes it, or in the operator's own
+ * repository, which has streaming's beside the app's where it is called as the project's are. A digest is left out.
+ *
+ * @returns undefined where the own repository does not tell where the image of streaming is
+ */
+export function imageOfRelease(image: string, version: MastodonVersion, isStreaming: boolean): string | undefined {
+  const official = imagesOf(version)
+  if (official === undefined) return undefined
+  if (isOfficial(repositoryOf(image))) return isStreaming ? official.streaming : official.app
+  const own = repositoryOf(image)
+  const isApart = isStreaming && official.streaming !== official.app
+  if (!isNamedLikeIt(image)) return isApart ? undefined : `${own}:v${version.release}`
+  return `${own.replace(/-streaming$/, '')}${isApart ? '-streaming' : ''}:v${version.release}`
+}
+
+/** Whether the repository is the project's, or called as the project's are. */
+export function isNamedLikeIt(image: string): boolean {
+  return NAMED_LIKE_IT.test(repositoryOf(image))
+}
+
 /** Returns the repository of an image reference, without registry `docker.io`, tag and digest. */
 export function repositoryOf(reference: string): string {
   const named = reference.split('@', 1)[0] ?? ''

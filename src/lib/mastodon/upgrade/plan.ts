@@ -1,7 +1,7 @@
 import { newestRelease, releaseOf, securityReleases, supportEnds } from '../releases.js'
 import { MastodonVersion } from '../version.js'
 import { type MigrationCounts, migrationsBetween } from './counts.js'
-import { imagesOf, type ReleaseImages } from './images.js'
+import { imageOfRelease, imagesOf, type ReleaseImages } from './images.js'
 import type { Leap, Need } from './needs/need.js'
 import { needsOf } from './needs.js'
 import { UPGRADE_NOTES, type UpgradeNote } from './notes.js'
@@ -92,16 +92,29 @@ function planned(from: MastodonVersion, to: MastodonVersion, surroundings: Upgra
   }
 }
 
-function stepOf({ from, to }: Leap, stop: Stop | undefined, { can }: UpgradeSurroundings): UpgradeStep {
+function stepOf({ from, to }: Leap, stop: Stop | undefined, surroundings: UpgradeSurroundings): UpgradeStep {
+  const { can } = surroundings
   const migrations = migrationsBetween(from, to)
   const phases = phasesOf(from, to, migrations, can)
   return {
     ...{ from: from.toString(), to: to.toString(), why: stop?.why ?? null },
     verified: releaseOf(to)?.verified ?? false,
     tag: tagOf(to),
-    images: can.images ? (imagesOf(to) ?? null) : null,
+    images: can.images ? imagesHere(to, surroundings) : null,
     ...{ migrations, phases, pointOfNoReturn: pointOfNoReturn(phases, migrations) },
   }
+}
+
+/** In the instance's own repositories, where it has its images from there. */
+function imagesHere(to: MastodonVersion, { services }: UpgradeSurroundings): ReleaseImages | null {
+  const official = imagesOf(to)
+  if (official === undefined) return null
+  const own = (isStreaming: boolean) => {
+    const image = services?.find(({ role, image }) => (role === 'streaming') === isStreaming && image !== null)?.image
+    return image ? imageOfRelease(image, to, isStreaming) : undefined
+  }
+  const app = own(false) ?? official.app
+  return { app, streaming: own(true) ?? imageOfRelease(app, to, true) ?? official.streaming }
 }
 
 /** The first release of all has a short tag. */

@@ -4,7 +4,8 @@ import type { UpgradeNote } from './notes.js'
 import type { UpgradePlan, UpgradeStep } from './plan.js'
 import type { RetiredSetting } from './settings.js'
 
-const MARKS = { true: '✔', false: '✘', unknown: '?' } as const
+/** What is missing stands in the way, or comes with the upgrade. */
+const MISSING = { before: '✘', made: '+', switch: '+' } as const
 const WHEN = { before: 'Before', after: 'After', know: 'To know' } as const
 
 /** Returns the plan as text for people, in lines of at most `width` columns; what is to be copied stays on one line. */
@@ -29,12 +30,16 @@ function heading({ from, to, steps, newer, supportEnds, refusals }: UpgradePlan)
   const what = `Mastodon ${from} to ${to}`
   const head =
     steps.length > 0
-      ? `${what}: ${plural(steps.length, 'release')} to deploy.`
+      ? `${what}: ${plural(steps.length, 'release')} to deploy${inTurn(steps)}.`
       : refusals.length > 0
         ? `${what}: refused.`
         : `Mastodon ${from} is installed: nothing to do.`
   const ends = supportEnds === null ? [] : [plain(`Support of its series ends on ${supportEnds}.`)]
   return [plain(head), ...(newer === null ? [] : [plain(newerText(newer))]), ...ends]
+}
+
+function inTurn(steps: readonly UpgradeStep[]): string {
+  return steps.length === 1 ? '' : `, one after the other: ${steps.map(({ to }) => to).join(', ')}`
 }
 
 function newerText({ release, security }: NonNullable<UpgradePlan['newer']>): string {
@@ -83,14 +88,17 @@ function passedLines({ passed }: UpgradePlan): Line[] {
   return [plain(text)]
 }
 
+const AT = { before: '', made: ', made by the upgrade', switch: ', at the switch' } as const
+
 function needLines(needs: readonly Need[]): Line[] {
   if (needs.length === 0) return []
   return [plain('Needs'), ...needs.flatMap(oneNeed)]
 }
 
 function oneNeed({ met, what, release, found, when, commands }: Need): Line[] {
-  const at = when === 'switch' && met !== true ? ', at the switch' : ''
-  const head = { head: `  ${MARKS[`${met}`]} `, text: `${what} (${release}${at}): ${found ?? 'not seen'}` }
+  const at = met === true ? '' : AT[when]
+  const mark = met === true ? '✔' : met === false ? MISSING[when] : '?'
+  const head = { head: `  ${mark} `, text: `${what} (${release}${at}): ${found ?? 'not seen'}` }
   return [head, ...commands.map(text => ({ head: met === 'unknown' ? '    if not → ' : '    → ', text }))]
 }
 

@@ -4,7 +4,7 @@ import { NEWEST, RELEASES } from '../../../../src/lib/mastodon/releases/data.js'
 import { SECURITY_PATCHES } from '../../../../src/lib/mastodon/releases/security.js'
 import { postMigrationsBetween, releaseOf } from '../../../../src/lib/mastodon/releases.js'
 import { migrationsBetween } from '../../../../src/lib/mastodon/upgrade/counts.js'
-import { imagesOf, isOfficial, repositoryOf } from '../../../../src/lib/mastodon/upgrade/images.js'
+import { imageOfRelease, imagesOf, isOfficial, repositoryOf } from '../../../../src/lib/mastodon/upgrade/images.js'
 import { UPGRADE_NOTES } from '../../../../src/lib/mastodon/upgrade/notes.js'
 import { upgradePath } from '../../../../src/lib/mastodon/upgrade/plan.js'
 import { stopsBetween } from '../../../../src/lib/mastodon/upgrade/stops.js'
@@ -162,6 +162,22 @@ describe('the data', () => {
     ['registry.example:5000/mastodon/mastodon', 'registry.example:5000/mastodon/mastodon', false],
   ])('%s is in %s', (reference, repository, official) => {
     expect([repositoryOf(reference), isOfficial(repositoryOf(reference))]).toEqual([repository, official])
+  })
+
+  it.each([
+    ['ghcr.io/mastodon/mastodon:v4.2.9', false, 'ghcr.io/mastodon/mastodon:v4.3.8'],
+    ['tootsuite/mastodon:v4.2.9@sha256:0123', true, 'ghcr.io/mastodon/mastodon-streaming:v4.3.8'],
+    ['registry.example:5000/mastodon/mastodon', false, 'registry.example:5000/mastodon/mastodon:v4.3.8'],
+    [
+      'registry.example:5000/mastodon/mastodon:v4.2.9',
+      true,
+      'registry.example:5000/mastodon/mastodon-streaming:v4.3.8',
+    ],
+    ['mirror.example/mastodon-streaming:v4.3.0', true, 'mirror.example/mastodon-streaming:v4.3.8'],
+    ['masto:local', false, 'masto:v4.3.8'],
+    ['masto:local', true, undefined],
+  ])('in place of %s (streaming: %s) 4.3.8 is %s', (image, isStreaming, wanted) => {
+    expect(imageOfRelease(image, of('4.3.8'), isStreaming)).toBe(wanted)
   })
 
   it('the patch releases that fix security problems ascend, and are of known series', () => {

@@ -7,8 +7,11 @@ export interface Need {
   id: string
   /** The release that asks for it. */
   release: string
-  /** `before` anything is changed, or at the `switch`: when the processes get the new release. */
-  when: 'before' | 'switch'
+  /**
+   * `before` anything is changed; `made` by the upgrade itself where it is missing; at the `switch`, when the processes get
+   * the new release.
+   */
+  when: 'before' | 'made' | 'switch'
   /** What is asked for, like `PostgreSQL 14 or newer`. */
   what: string
   met: true | false | 'unknown'

@@ -40,7 +40,7 @@ function encryptionKeys({ from, to }: Leap, surroundings: UpgradeSurroundings): 
   const back = ['Put back the keys that this database was written with: mstdn-ops config:set NAME, for each.']
   return [
     {
-      ...{ id: 'encryption-keys', release: to.toString(), when: 'before', source: `${SOURCE}4.3.0` },
+      ...{ id: 'encryption-keys', release: to.toString(), when: isNew ? 'made' : 'before', source: `${SOURCE}4.3.0` },
       what: 'the three ACTIVE_RECORD_ENCRYPTION keys',
       ...stateOf(names, surroundings),
       commands: isNew ? lines : back,

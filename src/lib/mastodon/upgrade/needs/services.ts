@@ -1,6 +1,6 @@
 import { sidekiqMajorsIn } from '../../health.js'
 import { missingQueues, type Queue, queuesOf, sidekiqMajors } from '../../queues.js'
-import { imagesOf, isOfficial, repositoryOf } from '../images.js'
+import { imageOfRelease, imagesOf, isNamedLikeIt, repositoryOf } from '../images.js'
 import type { ServiceFound, UpgradeSurroundings } from '../surroundings.js'
 import { type Leap, type Need, type NeedsOf, needOf } from './need.js'
 
@@ -15,25 +15,30 @@ export const serviceNeeds: NeedsOf = (leap, surroundings) => {
   ].map(needOf)
 }
 
-function imageNeeds({ to }: Leap, { name, role, image, command }: ServiceFound): Need[] {
-  const images = imagesOf(to)
-  if (images === undefined || image === null) return []
-  const wanted = role === 'streaming' ? images.streaming : images.app
+function imageNeeds({ to }: Leap, service: ServiceFound): Need[] {
+  if (service.image === null || imagesOf(to) === undefined) return []
   const base = { release: to.toString(), when: 'switch', source: `${COMPOSE}${to.release}` } as const
-  const moved: Need = {
-    ...base,
-    ...{ id: `image ${name}`, what: `${name} on ${repositoryOf(wanted)}`, found: image },
-    met: repositoryOf(image) === repositoryOf(wanted) || (isOfficial(repositoryOf(image)) ? false : 'unknown'),
-    commands: isOfficial(repositoryOf(image))
-      ? [`In the service ${name}: image: ${wanted}`]
-      : [`Build or push ${to} under the image's own name: ${repositoryOf(image)}`],
+  const needs = [imageNeed(base, to, service, service.image)]
+  if (service.role === 'streaming' && to.atLeast('4.3.0')) needs.push(streamingCommand(base, service))
+  return needs
+}
+
+/** Under a name of the operator's own there is the image that the operator makes. */
+function imageNeed(base: Base, to: Leap['to'], { name, role }: ServiceFound, image: string): Need {
+  const wanted = imageOfRelease(image, to, role === 'streaming')
+  const found = { ...base, id: `image ${name}`, found: image }
+  if (wanted === undefined) {
+    const commands = [`Build or push streaming of ${to}, and name it in the service ${name}: the app's image has none.`]
+    return { ...found, what: `${name} on an image with streaming`, met: 'unknown', commands }
   }
-  return role === 'streaming' && to.atLeast('4.3.0') ? [moved, streamingCommand(base, name, command)] : [moved]
+  const met = isNamedLikeIt(image) ? repositoryOf(image) === repositoryOf(wanted) : 'unknown'
+  const commands = [met === 'unknown' ? `Build or push ${wanted}` : `In the service ${name}: image: ${wanted}`]
+  return { ...found, what: `${name} on ${repositoryOf(wanted)}`, met, commands }
 }
 
 type Base = Pick<Need, 'release' | 'when' | 'source'>
 
-function streamingCommand(base: Base, name: string, command: string | null): Need {
+function streamingCommand(base: Base, { name, command }: ServiceFound): Need {
   return {
     ...base,
     ...{ id: `command ${name}`, what: `${name} runs node ./streaming/index.js`, found: command },
@@ -42,17 +47,19 @@ function streamingCommand(base: Base, name: string, command: string | null): Nee
   }
 }
 
-/** A health check that looks for `sidekiq 6` calls every later one unhealthy. */
+/** A health check that looks for `sidekiq 6` calls every later one unhealthy; one that looks for both is right with both. */
 function healthCheck({ to }: Leap, { name, role, healthCommand }: ServiceFound): Need[] {
   const [majors, right] = [sidekiqMajorsIn(healthCommand ?? ''), sidekiqMajors(to)]
   if (role !== 'sidekiq' || majors.length === 0 || right.length === 0) return []
+  const hit = right.filter(major => majors.includes(major)).length
+  const all = [...new Set([...majors, ...right])].sort().join('')
   return [
     {
-      ...{ id: `health check ${name}`, release: to.toString(), when: 'switch', source: `${COMPOSE}${to.release}` },
-      what: `the health check of ${name} looks for Sidekiq ${right.join(' or ')}`,
-      met: right.every(major => majors.includes(major)) || (right.some(major => majors.includes(major)) && 'unknown'),
+      ...{ id: `health check ${name}`, release: to.toString(), when: 'before', source: `${COMPOSE}${to.release}` },
+      what: `a health check of ${name} that looks for Sidekiq ${right.join(' or ')}`,
+      met: hit === right.length || (hit > 0 && 'unknown'),
       found: `it looks for Sidekiq ${majors.join(' or ')}`,
-      commands: [`In the healthcheck of ${name}: sidekiq\\ ${right.length > 1 ? `[${right.join('')}]` : right[0]}`],
+      commands: [`In the healthcheck of ${name}: sidekiq\\ [${all}]`, 'mstdn-ops restart --role sidekiq'],
     },
   ]
 }
@@ -67,7 +74,7 @@ export const queueNeeds: NeedsOf = ({ from, to }, { queues, services }) => {
   const flags = missing.map(({ name }) => `-q ${name}`).join(' ')
   const need: Need = {
     ...{ id: 'queues', release: to.toString(), when: 'switch', source: `config/sidekiq.yml @v${to.release}` },
-    what: `somebody listens to the queues ${asked.join(', ')}`,
+    what: `a listener on each of the queues ${asked.join(', ')}`,
     ...{ met, found: queues === null ? null : found },
     commands: [`Where queues are named in the command of the Sidekiq process, add ${flags}`],
   }

@@ -57,6 +57,17 @@ describe.each(ids)('%s', id => {
   )
 })
 
+describe('an upgrade', () => {
+  it('is planned in a single phase, by what the app has', async () => {
+    const { stdout, stderr, exitCode } = await ops(['upgrade', '--to', '4.7.4', '--dry-run', '--json'])
+    expect(exitCode, stderr + stdout).toBe(0)
+    const { plan } = JSON.parse(stdout)
+    expect(plan.steps).toMatchObject([{ to: '4.7.4', images: null, phases: { mode: 'single' } }])
+    const met = Object.fromEntries(plan.needs.map(({ id, met }: { id: string; met: unknown }) => [id, met]))
+    expect(met).toMatchObject({ postgres: true, redis: true, 'encryption-keys': true, 'redis-namespace': true })
+  })
+})
+
 describe('what the commands have changed', () => {
   it('bob is an administrator, alice has no second factor', async () => {
     const sql = `SELECT (r.permissions & 1) FROM users u JOIN user_roles r ON r.id = u.role_id WHERE u.email LIKE 'bob@%'`

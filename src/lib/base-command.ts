@@ -210,5 +210,6 @@ function usageText(message: string): string {
 /** Returns what failed, why, and what to do next, each on lines of its own. */
 export function errorText(error: OperatorError): string {
   const why = error.why?.split('\n').map(line => `  ${line}`)
-  return [`Error: ${error.message}`, ...(why ?? []), ...(error.next ? [`  Next: ${error.next}`] : [])].join('\n')
+  const next = error.next?.replaceAll('\n', '\n        ')
+  return [`Error: ${error.message}`, ...(why ?? []), ...(next ? [`  Next: ${next}`] : [])].join('\n')
 }

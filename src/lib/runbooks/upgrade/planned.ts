@@ -43,6 +43,6 @@ export function refusalOf({ from, to, refusals }: UpgradePlan): RefusedError | u
     code: 'upgrade-refused',
     message: `${refusals.length} things are in the way of upgrading Mastodon ${from} to ${to}.`,
     cause: refusals.map(({ message }) => message).join('\n'),
-    next: refusals.flatMap(({ next }) => next.split('\n')).join('\n        '),
+    next: refusals.map(({ next }) => next).join('\n'),
   })
 }

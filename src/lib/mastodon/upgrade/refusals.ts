@@ -1,3 +1,4 @@
+import { printableLine } from '../../text.js'
 import { FORKS } from '../releases/forks.js'
 import { newestRelease, releaseOf } from '../releases.js'
 import { MastodonVersion } from '../version.js'
@@ -13,6 +14,8 @@ export interface Refusal {
 }
 
 const CHECK = 'mstdn-ops upgrade --check'
+/** Characters of what is no release. */
+const LONGEST_SHOWN = 60
 
 /** Returns why there can be no path between two releases, or undefined. */
 export function pathRefusal(
@@ -67,7 +70,7 @@ export function unknownTarget(name: string): Refusal {
     code: 'unknown-release',
     message: isNewer
       ? `Mastodon ${name} is newer than every release that this mstdn-ops knows (${newest}).`
-      : `"${name}" is no release of Mastodon that is known here.`,
+      : `"${printableLine(name.slice(0, LONGEST_SHOWN))}" is no release of Mastodon that is known here.`,
     next: isNewer ? 'Install a newer mstdn-ops, then run the command again.' : `See what there is: ${CHECK}`,
   }
 }

@@ -191,6 +191,11 @@ describe('what is refused', () => {
     await expect(`${texts.join('\n\n')}\n`).toMatchFileSnapshot('plans/refused.txt')
   })
 
+  it('what is no release is shown on one line, and not whole', () => {
+    const [refusal] = upgradePath(`a\nb\u001b${'c'.repeat(500)}`, onImages('4.5.3')).refusals
+    expect(refusal?.message).toBe(`"a\\nb\\u{1b}${'c'.repeat(56)}" is no release of Mastodon that is known here.`)
+  })
+
   it('how many migrations there are tells nothing where the list of the release is not had', () => {
     const schema = { applied: ofRelease.applied.slice(200), files: null }
     expect(upgradePath('4.3.8', onImages('4.2.9', { schema, variables: READY })).refusals).toEqual([])

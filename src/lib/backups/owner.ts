@@ -7,8 +7,8 @@ import type { Toolbox } from '../toolbox.js'
 export const PARTIAL = '.partial'
 /** What this tool calls a backup that it has not finished: by the id of a run. */
 const UNFINISHED = /^\d{8}-\d{6}-[0-9a-f]{4}\.partial$/
-/** The same before it has an owner. */
-const BEGUN = /^\.\d{8}-\d{6}-[0-9a-f]{4}\.partial$/
+/** The same before it has an owner, and what is being removed. */
+const OWNERLESS = /^\.\d{8}-\d{6}-[0-9a-f]{4}\.partial$/
 /** Tells whose an unfinished backup is. */
 export const OWNER = 'owner.json'
 /** Milliseconds after which nobody writes there any more: a dump that moves no byte is given up long before. */
@@ -29,14 +29,19 @@ export async function ownerOf({ instance, app }: Toolbox, run: string): Promise<
   return { instance: instance.name, domain: await app.domain(), host: hostname(), run, pid: process.pid }
 }
 
+/** Returns the hidden folder under which a backup belongs to nobody: anybody may remove it at any time. */
+export function ownerlessPath(dir: string, name: string): string {
+  return join(dir, `.${name}${PARTIAL}`)
+}
+
 /**
- * Makes the folder of an unfinished backup, in which its owner is named from the first moment on: it is made under a
- * hidden name, which {@link isOver} gives to anybody to remove, and then made anew.
+ * Makes the folder of an unfinished backup, in which its owner is named from the first moment on: it is made as an
+ * {@link ownerlessPath}, and anew where somebody has removed that.
  *
  * @throws the system's error when it cannot be made.
  */
 export async function makePartial(dir: string, name: string, owner: Owner): Promise<string> {
-  const [begun, partial] = [join(dir, `.${name}${PARTIAL}`), join(dir, `${name}${PARTIAL}`)]
+  const [begun, partial] = [ownerlessPath(dir, name), join(dir, `${name}${PARTIAL}`)]
   await mkdir(dir, { recursive: true, mode: 0o700 })
   for (let tries = 3; ; tries -= 1) {
     try {
@@ -63,7 +68,7 @@ function writeOwner(folder: string, owner: Owner): Promise<void> {
  * machine; one from elsewhere, or of which no owner is known, was not touched for a day.
  */
 export async function isOver(path: string, mine: Owner): Promise<boolean> {
-  if (BEGUN.test(basename(path))) return true
+  if (OWNERLESS.test(basename(path))) return true
   if (!UNFINISHED.test(basename(path))) return false
   const owner = await readOwner(path)
   if (owner === undefined) return isAbandoned(path)

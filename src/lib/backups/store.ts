@@ -5,7 +5,7 @@ import { messageOf, OperatorError, RefusedError } from '../errors.js'
 import { backupsDir } from '../paths.js'
 import type { Toolbox } from '../toolbox.js'
 import { MANIFEST, type Manifest, manifestText, readManifest } from './manifest.js'
-import { isOver, makePartial, OWNER, type Owner, PARTIAL } from './owner.js'
+import { isOver, makePartial, OWNER, type Owner, ownerlessPath, PARTIAL } from './owner.js'
 
 /** What was looked at after the backup was made, a line of JSON each. */
 const CHECKS = 'checks.jsonl'
@@ -128,12 +128,12 @@ export class BackupStore {
     await rm(partial, { recursive: true, force: true })
   }
 
-  /** Renamed first, so that a backup that is half removed is never listed. */
+  /** Renamed first, so that a backup that is half removed is never listed, and that the next one clears it away. */
   async remove(name: string): Promise<void> {
-    const partial = join(this.dir, `${name}${PARTIAL}`)
-    await rename(join(this.dir, name), partial)
+    const gone = ownerlessPath(this.dir, name)
+    await rename(join(this.dir, name), gone)
     await syncFolder(this.dir)
-    await rm(partial, { recursive: true, force: true })
+    await rm(gone, { recursive: true, force: true })
   }
 
   async #folders(hidden = false): Promise<string[]> {

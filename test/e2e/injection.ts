@@ -50,6 +50,7 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   'db:restore': [word => [word, '--confirm', 'mastodon.example'], word => ['latest', '--confirm', word]],
   'db:seed': null,
   'db:verify': [word => [word], word => ['latest', '--identity', word]],
+  diagnose: [word => ['--log', word]],
   doctor: null,
   'feeds:build': [word => [word]],
   'feeds:clear': null,

@@ -211,7 +211,10 @@ export interface LogRequest {
   lines: number
   follow: boolean
   signal?: AbortSignal
-  onLine: (line: string, source: string) => void
+  /** Also of what runs beside the app where its logs are kept at the same place: database, Redis, search. */
+  beside?: boolean
+  /** `time` is when it was printed, where the platform tells it and the lines are not followed. */
+  onLine: (line: string, source: string, time?: string) => void
 }
 
 export interface Logs {

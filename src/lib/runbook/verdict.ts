@@ -7,6 +7,7 @@ import {
   RefusedError,
   UndoneError,
 } from '../errors.js'
+import { explanationOf } from '../mastodon/known-problems.js'
 import type { RunEnd } from './journal.js'
 import { Interrupted } from './signals.js'
 import type { Step } from './step.js'
@@ -89,9 +90,13 @@ function partsOf({ runbook, cause }: Ending): Parts {
   if (cause instanceof Interrupted) {
     return { code: 'interrupted', message: `${runbook} was interrupted.`, cause: undefined, next: undefined }
   }
-  const message = `${runbook} failed: ${messageOf(cause)}`
-  if (!(cause instanceof OperatorError)) return { code: 'step-failed', message, cause: undefined, next: undefined }
-  return { code: cause.code, message, cause: cause.why, next: cause.next }
+  const failed = messageOf(cause)
+  const message = `${runbook} failed: ${failed}`
+  if (!(cause instanceof OperatorError)) {
+    return { code: 'step-failed', message, cause: explanationOf(failed), next: undefined }
+  }
+  const why = sentences(cause.why, explanationOf(sentences(failed, cause.why)))
+  return { code: cause.code, message, cause: why === '' ? undefined : why, next: cause.next }
 }
 
 function sentences(...parts: (string | undefined)[]): string {

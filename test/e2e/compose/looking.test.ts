@@ -133,6 +133,11 @@ describe('on a lean 4.5.3', () => {
   test('doctor and status go on where Sidekiq and web do not run, and say it', async () => {
     await stack.compose('stop', 'sidekiq', 'web')
     await stack.redis('DEL', 'processes')
+    const diagnosis = await ops('diagnose')
+    expect(diagnosis.exitCode, diagnosis.stderr).toBe(7)
+    expect(diagnosis.stdout).toMatch(
+      /✘ The site answers and nothing happens.*\(sidekiq-idle\)[\s\S]*Where {4}check sidekiq:/,
+    )
     const found = await doctor('web', 'sidekiq', 'queues', 'migrations', 'database')
     expect(found.map(({ id, state }) => [id, state])).toEqual([
       ['web', 'bad'],

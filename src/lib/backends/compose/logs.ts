@@ -19,7 +19,8 @@ export class ComposeLogs implements Logs {
   }
 
   async read(request: LogRequest): Promise<void> {
-    const containers = await this.#stack.containersOf(request.roles)
+    const { roles, beside = false } = request
+    const containers = await (beside ? this.#stack.containers() : this.#stack.containersOf(roles))
     if (request.follow) await this.#follow(containers, request)
     else await this.#recent(containers, request)
   }
@@ -28,7 +29,7 @@ export class ComposeLogs implements Logs {
   async #recent(containers: readonly Container[], request: LogRequest): Promise<void> {
     const lines = (await Promise.all(containers.map(container => this.#linesOf(container, request.lines)))).flat()
     lines.sort((a, b) => (a.time < b.time ? -1 : Number(a.time > b.time)))
-    for (const line of lines) request.onLine(line.text, line.source)
+    for (const line of lines) request.onLine(line.text, line.source, line.time)
   }
 
   async #linesOf(container: Container, count: number): Promise<TimedLine[]> {

@@ -24,7 +24,7 @@ export class HerokuLogs implements Logs {
   async #recent(types: readonly string[], { lines, onLine }: LogRequest): Promise<void> {
     const read = await Promise.all(types.map(dyno => this.#linesOf(dyno, lines)))
     const inOrder = read.flat().sort((a, b) => (a.time < b.time ? -1 : Number(a.time > b.time)))
-    for (const line of inOrder) onLine(line.text, line.source)
+    for (const line of inOrder) onLine(line.text, line.source, line.time)
   }
 
   async #linesOf(dyno: string, lines: number): Promise<LogLine[]> {

@@ -437,7 +437,7 @@ describe('other facets', () => {
       roles: ['web', 'sidekiq'],
       lines: 9,
       follow: false,
-      onLine: (...line) => lines.push(line),
+      onLine: (line, source) => lines.push([line, source]),
     })
     expect(lines).toEqual([
       ['first', 'town-web-1'],

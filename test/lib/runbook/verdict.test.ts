@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { RefusedError } from '../../../src/lib/errors.js'
+import { verdict } from '../../../src/lib/runbook/verdict.js'
+import { complaint } from '../../../src/lib/runbooks/content/outcome.js'
+
+function told(cause: unknown): string {
+  const error = verdict({ runbook: 'db:migrate', runId: 'RUN-ID', cause, left: [], journalFailed: false })
+  return [error.message, error.why, error.next].join('\n')
+}
+
+const ABORTED = [
+  'bin/rails aborted!',
+  'StandardError: An error has occurred, this and all later migrations canceled:',
+  '',
+  'PG::DuplicateTable: ERROR:  relation "conversations" already exists',
+].join('\n')
+
+describe('a step that failed', () => {
+  it('with a known problem ends with its explanation and what helps', () => {
+    const cause = complaint({ stdout: '', stderr: ABORTED, exitCode: 1 })
+    const text = told(new RefusedError({ code: 'migrations-pending', message: '1 migration is still pending.', cause }))
+    expect(text).toContain('Known problem: A migration makes a table that is there already.')
+    expect(text).toContain('DROP TABLE conversations')
+    expect(text).toContain('things are as they were before')
+  })
+
+  it('by what no operator error tells, all the same', () => {
+    expect(told(new Error('ENOSPC: no space left on device, write'))).toContain('Known problem: The disk is full.')
+  })
+
+  it('with an unseen one is explained as perhaps', () => {
+    expect(told(new Error('Cannot run more than 1 Eco dynos.'))).toContain('Perhaps: The plan allows no further')
+  })
+
+  it('with nothing known says no more than before', () => {
+    expect(told(new Error('the cat ate it'))).toBe(
+      'db:migrate failed: the cat ate it\nWhat had been done was undone: things are as they were before.\nmstdn-ops runs:show RUN-ID',
+    )
+  })
+
+  it('is recognised by a line that a stack trace follows', () => {
+    const stderr = ['ActiveRecord::Encryption::Errors::Decryption (x):', 'a.rb:1', 'b.rb:2', 'c.rb:3', 'd.rb:4'].join(
+      '\n',
+    )
+    expect(complaint({ stdout: '', stderr, exitCode: 1 })).toMatch(/said: ActiveRecord::Encryption.*c\.rb/)
+    expect(told(new Error(complaint({ stdout: '', stderr: 'x', exitCode: 137 })))).toContain('The memory ran out')
+  })
+})

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -94,6 +94,22 @@ describe('the instance', () => {
     expect(stdout).toMatch(/✘ An index is invalid \(invalid-index\)/)
     expect(stdout).toMatch(/Where {4}check indexes:\n +1 index is invalid: index_twice\./)
     expect(stdout).toMatch(/Where {4}run [\w-]+ \(db:psql\)/)
+  })
+
+  it('is put into a bundle, with what it has not got said', async () => {
+    const path = join(folder, 'bundle.tar.gz')
+    const words = ['support-bundle', '--output', path, '--json']
+    expect(JSON.parse((await cli([...words, '--dry-run'], { env })).stdout)).toMatchObject({ path: null })
+    const { exitCode, stdout } = await cli(words, { env })
+    expect(exitCode).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      path,
+      files: expect.arrayContaining([expect.objectContaining({ name: 'logs.txt' })]),
+    })
+    const held = execFileSync('tar', ['-xzOf', path], { encoding: 'utf8' })
+    expect(held).toContain('The sandbox backend has no logs.')
+    expect(held).toContain('"runbook": "db:psql"')
+    expect(held).not.toContain('"host"')
   })
 
   it('and a log beside it', async () => {

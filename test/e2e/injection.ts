@@ -79,6 +79,7 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   scale: [word => [word], word => [`${word}=1`]],
   shell: null,
   status: null,
+  'support-bundle': [word => ['-n', word], word => ['--output', `/nowhere/${word}`]],
   upgrade: [word => ['--to', word]],
 }
 

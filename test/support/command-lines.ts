@@ -74,6 +74,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   ],
   shell: [{ words: [], ...TERMINAL }],
   status: [{ words: [], exits: [0, 7] }],
+  'support-bundle': [{ words: [] }],
   upgrade: [
     { words: ['--check'], exits: [7] },
     { words: ['--to', '4.5.20'], exits: [0, 3] },

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -128,6 +129,35 @@ describe('on a lean 4.5.3', () => {
       state: 'warn',
       message: expect.stringContaining('as is to be expected'),
     })
+  })
+
+  test('support-bundle holds everything that helps, and no secret', async () => {
+    const environment = readFileSync(join(stack.projectDir, '.env.production'), 'utf8').split('\n')
+    const secrets = environment.flatMap(line => /^\w*(?:SECRET|KEY|PASS|SALT)\w*=(.{6,})$/.exec(line)?.[1] ?? [])
+    expect(secrets.length).toBeGreaterThan(4)
+    const personal = ['alice@town.example', '203.0.113.7', 'Bearer Z1y2X3w4V5']
+    await stack.exec('web', [
+      'sh',
+      '-c',
+      'echo "$0" > /proc/1/fd/1',
+      `said ${[...personal, ...secrets].join(' , ')} end`,
+    ])
+    const path = join(folder, 'bundle.tar.gz')
+    const { exitCode, stdout, stderr } = await ops('support-bundle', '--output', path)
+    expect(exitCode, stderr).toBe(0)
+    expect(stdout).toContain('Look at it before you send it')
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect((await ops('support-bundle', '--output', path)).exitCode, 'no file is overwritten').toBe(2)
+    const held = (...words: string[]) => execFileSync('tar', ['-xzOf', path, ...words], { encoding: 'utf8' })
+    const text = held()
+    for (const secret of [...personal, ...secrets]) expect(text).not.toContain(secret)
+    expect(text).toMatch(/said \[E-MAIL\] , \[ADDRESS\] , Bearer \[TOKEN\].* end/)
+    expect(text).toContain('SECRET_KEY_BASE: set')
+    expect(JSON.parse(held('--wildcards', '*/status.json'))).toMatchObject({
+      release: { value: { installed: '4.5.3' } },
+    })
+    expect(JSON.parse(held('--wildcards', '*/doctor.json')).checks.length).toBeGreaterThan(10)
+    expect(text, 'the logs of what stands beside the app').toContain('database system is ready to accept connections')
   })
 
   test('doctor and status go on where Sidekiq and web do not run, and say it', async () => {

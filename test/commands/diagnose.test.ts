@@ -111,6 +111,8 @@ describe('the instance', () => {
     expect(held).toContain('The sandbox backend has no logs.')
     expect(held).toContain('"runbook": "db:psql"')
     expect(held).not.toContain('"host"')
+    const run = execFileSync('tar', ['-xzOf', path, '--wildcards', '*/runs/*'], { encoding: 'utf8' })
+    expect(JSON.parse(run.split(/\n(?=\{)/)[0] ?? '')).toMatchObject({ ended: 'done', instance: expect.any(String) })
   })
 
   it('and a log beside it', async () => {

@@ -39,10 +39,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'db:restore': [{ words: ['latest', '--confirm', DOMAIN] }],
   'db:seed': [{ words: [] }],
   'db:verify': [{ words: ['latest', '--drill'] }],
-  diagnose: [
-    { words: [], exits: [0, 7] },
-    { words: ['--both', '--log', '-'], stdin: 'VALUE No space left on device\n', exits: [7] },
-  ],
+  diagnose: [{ words: ['--both', '--log', '-'], stdin: 'VALUE No space left on device\n', exits: [7] }],
   doctor: [{ words: [], exits: [0, 7] }],
   'feeds:build': [{ words: ['alice'] }],
   'feeds:clear': [{ words: ['--yes'] }],

@@ -1,5 +1,5 @@
 import { masked } from '../mask.js'
-import { type KnownProblem, type Recognised, recognise } from '../mastodon/known-problems.js'
+import { KNOWN_PROBLEMS, type KnownProblem, type Recognised, recognise } from '../mastodon/known-problems.js'
 import { printableLine } from '../text.js'
 import { logLineOf, withoutEscapes } from './log-line.js'
 
@@ -33,9 +33,10 @@ const LONGEST_TEXT = 200
 export class Tally {
   readonly #found = new Map<string, Found>()
 
-  /** Everything that showed, what is certain first. */
+  /** Everything that showed, what is certain first, then what stops the instance first. */
   get found(): Found[] {
-    return [...this.#found.values()].sort((a, b) => Number(b.seen) - Number(a.seen))
+    const place = ({ problem }: Found) => KNOWN_PROBLEMS.indexOf(problem)
+    return [...this.#found.values()].sort((a, b) => Number(b.seen) - Number(a.seen) || place(a) - place(b))
   }
 
   /** Looks at a line of a log as it was kept. */

@@ -35,34 +35,39 @@ people wrote, names of accounts and names of servers may still stand in the logs
 
 /** Returns the files of the bundle, free of secrets. A part that cannot be read says why, and keeps no other away. */
 export async function bundleOf(toolbox: Toolbox, options: BundleOptions): Promise<ArchiveFile[]> {
-  const json = (name: string, read: () => Promise<object>) => fileOf(name, async () => asJson(await read()))
   const parts = await Promise.all([
-    json('versions.json', () => versions(toolbox)),
-    json('status.json', () => readStatus(toolbox)),
-    json('doctor.json', async () => ({ checks: await runChecks(toolbox, CHECKS) })),
-    json('diagnosis.json', () => diagnosis(toolbox, options)),
-    fileOf('config.txt', () => variables(toolbox)),
-    fileOf('logs.txt', () => logs(toolbox, options)),
-    ...(await lastRuns(toolbox, options)).map(id => json(`runs/${id}.json`, () => run(toolbox, id))),
+    partOf('versions.json', () => versions(toolbox)),
+    partOf('status.json', () => readStatus(toolbox)),
+    partOf('doctor.json', async () => ({ checks: await runChecks(toolbox, CHECKS) })),
+    partOf('diagnosis.json', () => diagnosis(toolbox, options)),
+    partOf('config.txt', () => variables(toolbox)),
+    partOf('logs.txt', () => logs(toolbox, options)),
+    ...(await lastRuns(toolbox, options)).map(id => partOf(`runs/${id}.json`, () => run(toolbox, id))),
   ])
   // Last, for only now every secret that was come across is known.
   return [{ name: 'README.txt', text: ABOUT }, ...parts.map(part => cleaned(toolbox, part))]
 }
 
-async function fileOf(name: string, read: () => Promise<string>): Promise<ArchiveFile> {
+/** A text, or data for JSON. */
+interface Part {
+  name: string
+  content: string | object
+}
+
+async function partOf(name: string, read: () => Promise<Part['content']>): Promise<Part> {
   try {
-    return { name, text: await read() }
+    return { name, content: await read() }
   } catch (error) {
-    return { name, text: `It could not be read: ${messageOf(error)}\n` }
+    return { name, content: `It could not be read: ${messageOf(error)}\n` }
   }
 }
 
-function cleaned({ output }: Toolbox, { name, text }: ArchiveFile): ArchiveFile {
-  return { name, text: printable(masked(output.redactor.text(text))) }
-}
-
-function asJson(data: object): string {
-  return `${JSON.stringify(data, null, 2)}\n`
+/** Each string of its own, for what is put in its place must not break JSON. */
+function cleaned({ output }: Toolbox, { name, content }: Part): ArchiveFile {
+  const clean = (text: string) => printable(masked(output.redactor.text(text)))
+  if (typeof content === 'string') return { name, text: clean(content) }
+  const text = JSON.stringify(content, (_, value) => (typeof value === 'string' ? clean(value) : value), 2)
+  return { name, text: `${output.redactor.text(text)}\n` }
 }
 
 async function versions(toolbox: Toolbox): Promise<object> {

@@ -56,6 +56,7 @@ const UNSEEN: readonly [string, string][] = [
     '1:M 01 Jan 2020 00:00:00.000 # WARNING overcommit_memory is set to 0! Background save may fail',
   ],
   ['mixed-content', "Mixed Content: The page at 'https://social.example/' was loaded over HTTPS, but requested"],
+  ['pending-migrations', 'pid=1 WARN: ActiveRecord::StatementInvalid: PG::UndefinedColumn: ERROR:  column x'],
   ['redirects', 'net::ERR_TOO_MANY_REDIRECTS'],
   ['out-of-memory', '2026-01-01T00:00:00.000000+00:00 heroku[web.1]: Error R14 (Memory quota exceeded)'],
   ['out-of-memory', 'kernel: Out of memory: Killed process 4711 (ruby)'],

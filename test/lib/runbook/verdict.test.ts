@@ -32,6 +32,12 @@ describe('a step that failed', () => {
     expect(told(new Error('Cannot run more than 1 Eco dynos.'))).toContain('Perhaps: The plan allows no further')
   })
 
+  it('of a migration that misses a column is not told to migrate', () => {
+    const stderr =
+      'rails aborted!\nActiveRecord::StatementInvalid: PG::UndefinedColumn: ERROR:  column "x" does not exist'
+    expect(told(new Error(complaint({ stdout: '', stderr, exitCode: 1 })))).not.toContain('Known problem')
+  })
+
   it('with nothing known says no more than before', () => {
     expect(told(new Error('the cat ate it'))).toBe(
       'db:migrate failed: the cat ate it\nWhat had been done was undone: things are as they were before.\nmstdn-ops runs:show RUN-ID',

@@ -103,8 +103,13 @@ export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
     signs: [
       { word: 'ActiveRecord::PendingMigrationError', seen: true },
       { word: 'pending migration', pattern: /You have \d+ pending migrations?:/, seen: true },
-      { word: 'PG::UndefinedColumn', pattern: /StatementInvalid\W+PG::UndefinedColumn: ERROR/, seen: true },
-      { word: 'PG::UndefinedTable', pattern: /StatementInvalid\W+PG::UndefinedTable: ERROR/ },
+      // In brackets it is a request that failed, behind a level a job; a migration that fails so is another matter.
+      { word: 'PG::UndefinedColumn', pattern: /StatementInvalid \(PG::UndefinedColumn: ERROR/, seen: true },
+      { word: 'PG::UndefinedTable', pattern: /StatementInvalid \(PG::UndefinedTable: ERROR/ },
+      {
+        word: 'ActiveRecord::StatementInvalid: PG::Undefined',
+        pattern: /(WARN|ERROR): ActiveRecord::StatementInvalid: PG::Undefined(Column|Table): ERROR/,
+      },
     ],
     checks: ['migrations'],
     offers: [{ text: 'mstdn-ops db:migrate' }, { text: 'mstdn-ops restart' }],

@@ -3,7 +3,7 @@ import type { KnownProblem } from './problem.js'
 export const HOST_PROBLEMS: readonly KnownProblem[] = [
   {
     id: 'out-of-memory',
-    title: 'The memory ran out',
+    title: 'The memory ran out, or a process was killed',
     explains:
       'A process was killed (code 137 is SIGKILL), or could get no more memory. Where a container was stopped by force the code is the same: docker inspect tells by OOMKilled.',
     signs: [

@@ -8,20 +8,16 @@ import { whileRoom } from '../../postgres/room.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import type { Content } from '../replace/content.js'
-import { duePosts } from '../replace/due-posts.js'
 import { makeFresh } from '../replace/fresh.js'
-import { goneMedia } from '../replace/gone-media.js'
 import { noteKeptUntil } from '../replace/keep.js'
 import type { Lacking } from '../replace/migrate.js'
 import { namesOf } from '../replace/names.js'
-import { jobsAside, jobsReplayed } from '../replace/redis.js'
-import { noteUnseen, roomUnseen } from '../replace/room.js'
-import { safetyBackup } from '../replace/safety-backup.js'
+import { noteUnseen } from '../replace/room.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { refuseUnfit } from './fit.js'
-import { backText, type RestoreResult, takeItsPlace, undoFresh } from './restore.js'
+import { backText, takeItsPlace, undoFresh } from './restore.js'
 import { type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
-import { staleSearch } from './restored.js'
+import { type RestoreResult, restoreResult, rowsIn } from './restore-result.js'
 
 export interface RestoreFileOptions extends ManagedOptions {
   /** The path of a dump that this tool did not make. */
@@ -56,25 +52,9 @@ export const restoreFile: Runbook<RestoreFileOptions, RestoreResult> = {
     return [fileStep(options, dump), compareFileStep(dump), ...takeItsPlace(options, lackingOf(options))]
   },
   result: async (toolbox, options, noted) => {
-    const dump = await opened(toolbox, options)
-    const way = await wayOf(toolbox, options)
-    const stopped = noted('stopped-for')
-    return {
-      backup: basename(options.file),
-      stateOf: null,
-      rows: dump.tables.reduce((sum, table) => sum + table.rows, 0),
-      kept: (way?.keptAs === 'backup' ? safetyBackup(noted)?.name : noted('kept')) ?? '',
-      keptAs: way?.keptAs ?? 'database',
-      keptUntil: noted('kept-until') || null,
-      stoppedFor: stopped === undefined ? null : Number(stopped),
-      jobsAside: jobsAside(noted),
-      jobsReplayed: jobsReplayed(noted),
-      duePosts: duePosts(noted),
-      feedsBuilt: noted('feeds') === 'built',
-      searchStale: await staleSearch(toolbox),
-      goneMedia: goneMedia(noted),
-      roomUnseen: roomUnseen(noted),
-    }
+    const { tables } = await opened(toolbox, options)
+    const content = { backup: basename(options.file), stateOf: null, rows: rowsIn(tables) }
+    return restoreResult(toolbox, content, await wayOf(toolbox, options), noted)
   },
 }
 

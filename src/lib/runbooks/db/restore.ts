@@ -13,32 +13,23 @@ import type { Fit } from '../../mastodon/fit.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { analyzeStep } from '../replace/analyze.js'
-import { duePosts, duePostsStep } from '../replace/due-posts.js'
+import { duePostsStep } from '../replace/due-posts.js'
 import { feedsStep } from '../replace/feeds.js'
 import { makeFresh, takeFreshBack } from '../replace/fresh.js'
-import { goneMedia, goneMediaStep } from '../replace/gone-media.js'
+import { goneMediaStep } from '../replace/gone-media.js'
 import { type KeepOptions, keptUntil, noteKeptUntil } from '../replace/keep.js'
 import { type Lacking, migrateStep } from '../replace/migrate.js'
 import { migrateAsideStep, unlessAside } from '../replace/migrate-aside.js'
 import { namesOf } from '../replace/names.js'
-import {
-  clearRedisStep,
-  drain,
-  type JobsAside,
-  jobsAside,
-  jobsAsideStep,
-  jobsReplayed,
-  replayStep,
-} from '../replace/redis.js'
-import { noteUnseen, roomUnseen } from '../replace/room.js'
-import { safetyBackup } from '../replace/safety-backup.js'
+import { clearRedisStep, drain, jobsAsideStep, replayStep } from '../replace/redis.js'
+import { noteUnseen } from '../replace/room.js'
 import { refuseSecondDatabase } from '../replace/second-database.js'
 import { raiseMigratedStep, raiseStep, swapStep } from '../replace/swap.js'
 import { lookStep, startStep, stopStep } from '../replace/writers.js'
 import { refuseUnfit } from './fit.js'
 import { contentOf, lackingOf, type ManagedOptions, type ManagedWay, managedWay } from './restore-managed.js'
 import { checkMedia, mediaStep } from './restore-media.js'
-import { staleSearch } from './restored.js'
+import { type RestoreResult, restoreResult, rowsIn } from './restore-result.js'
 
 export interface TakeItsPlaceOptions extends KeepOptions {
   /** How long Sidekiq may work its queues off. */
@@ -53,33 +44,6 @@ export interface RestoreOptions extends ManagedOptions {
   identity?: string
   /** Whether the files of media come back too. */
   media?: boolean
-}
-
-export interface RestoreResult {
-  /** What was restored. */
-  backup: string
-  /** ISO 8601: the state that the instance is in again; null where a dump of others does not tell. */
-  stateOf: string | null
-  rows: number
-  /** The replaced database, or the backup of its last state, and until when it is kept. */
-  kept: string
-  keptAs: 'database' | ManagedWay['keptAs']
-  keptUntil: string | null
-  /** Milliseconds from the first stop until everything ran again; null where nothing was stopped. */
-  stoppedFor: number | null
-  /** Jobs of the replaced state that were not run, and the file that holds them. */
-  jobsAside: JobsAside | null
-  /** Whether they were put back, to be run in the restored state. */
-  jobsReplayed: boolean
-  /** Scheduled posts that were removed, for they were due since the backup was made; null where nobody looked. */
-  duePosts: number | null
-  feedsBuilt: boolean
-  /** The command that fills the search index anew, where there is one; it knows the replaced state. */
-  searchStale: string | null
-  /** Cached media whose files are gone, or why that is not known; null where nobody looked. */
-  goneMedia: ReturnType<typeof goneMedia>
-  /** Why it was not seen all the time how much room the database's disk had; null where it was. */
-  roomUnseen: string | null
 }
 
 /**
@@ -112,24 +76,8 @@ export const restore: Runbook<RestoreOptions, RestoreResult> = {
   result: async (toolbox, options, noted) => {
     const backup = await namedBackup(toolbox, options.source)
     const { name, manifest } = backup
-    const way = await wayOf(toolbox, backup, options)
-    const stopped = noted('stopped-for')
-    return {
-      backup: name,
-      stateOf: manifest.startedAt,
-      rows: manifest.counts.tables.reduce((sum, table) => sum + table.rows, 0),
-      kept: (way?.keptAs === 'backup' ? safetyBackup(noted)?.name : noted('kept')) ?? '',
-      keptAs: way?.keptAs ?? 'database',
-      keptUntil: noted('kept-until') || null,
-      stoppedFor: stopped === undefined ? null : Number(stopped),
-      jobsAside: jobsAside(noted),
-      jobsReplayed: jobsReplayed(noted),
-      duePosts: duePosts(noted),
-      feedsBuilt: noted('feeds') === 'built',
-      searchStale: await staleSearch(toolbox),
-      goneMedia: goneMedia(noted),
-      roomUnseen: roomUnseen(noted),
-    }
+    const content = { backup: name, stateOf: manifest.startedAt, rows: rowsIn(manifest.counts.tables) }
+    return restoreResult(toolbox, content, await wayOf(toolbox, backup, options), noted)
   },
 }
 

@@ -2,7 +2,7 @@ import { reindexWords } from '../../mastodon/health.js'
 import { plural, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { roomText } from '../replace/room.js'
-import type { RestoreResult } from './restore.js'
+import type { RestoreResult } from './restore-result.js'
 
 /** Returns what a restore achieved, for people. */
 export function restoredText(result: RestoreResult): string {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { RestoreResult } from '../../../../src/lib/runbooks/db/restore.js'
+import type { RestoreResult } from '../../../../src/lib/runbooks/db/restore-result.js'
 import { restoredText } from '../../../../src/lib/runbooks/db/restored.js'
 
 const RESULT: RestoreResult = {

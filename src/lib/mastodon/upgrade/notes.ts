@@ -1,3 +1,5 @@
+import type { VersionRange } from '../version.js'
+
 /** What an operator does by hand, or should know, on the way past a release. What can be looked at is a need instead. */
 export interface UpgradeNote {
   /** The release with which it comes. */
@@ -10,6 +12,8 @@ export interface UpgradeNote {
   images?: boolean
   /** Only where one of these variables is set. */
   set?: readonly string[]
+  /** Of every release in this range that is deployed, rather than of passing the one that it comes with. */
+  deployed?: VersionRange
 }
 
 const SEARCH = ['ES_ENABLED']
@@ -18,6 +22,14 @@ const published = (release: string) => `release notes of ${release}`
 
 /** In the order of release. Source of each: as it says. */
 export const UPGRADE_NOTES: readonly UpgradeNote[] = [
+  {
+    release: '1.3.0',
+    when: 'before',
+    text: 'Images before 2.5.0 hold no compiled assets. With each of them, between stopping and serving: rails assets:precompile',
+    source: 'Dockerfile, docker-compose.yml @v2.4.5',
+    images: true,
+    deployed: { since: '1.3.0', before: '2.5.0' },
+  },
   {
     release: '1.4.1',
     when: 'after',
@@ -58,14 +70,14 @@ export const UPGRADE_NOTES: readonly UpgradeNote[] = [
   {
     release: '2.3.0',
     when: 'before',
-    text: 'The images run as user 991 instead of root: public/system must belong to it (chown -R 991:991 public/system).',
+    text: 'The images run as user 991, whatever UID and GID say: public/system must belong to it (chown -R 991:991 public/system).',
     source: 'Dockerfile @v2.3.0',
     images: true,
   },
   {
     release: '2.5.0',
     when: 'before',
-    text: 'The images contain the compiled assets: take the mounts of public/assets and public/packs out of the compose file.',
+    text: 'The images contain the compiled assets: with the first one from here on, take the mounts of public/assets and public/packs out of the compose file.',
     source: 'docker-compose.yml @v2.5.0',
     images: true,
   },
@@ -103,6 +115,13 @@ export const UPGRADE_NOTES: readonly UpgradeNote[] = [
     images: true,
   },
   {
+    release: '3.1.3',
+    when: 'before',
+    text: 'The search needs Elasticsearch 7 in place of 6: change it together with the app, and fill it afterwards (tootctl search deploy).',
+    source: 'README.md @v3.1.3',
+    set: SEARCH,
+  },
+  {
     release: '3.1.4',
     when: 'after',
     text: "Other servers' media get a folder of their own, cache/. To move those that are there: tootctl upgrade storage-schema",
@@ -128,6 +147,12 @@ export const UPGRADE_NOTES: readonly UpgradeNote[] = [
     source: 'lib/tasks/db.rake @v3.3.0',
   },
   {
+    release: '3.4.0',
+    when: 'before',
+    text: 'Requests for another host than LOCAL_DOMAIN, WEB_DOMAIN and ALTERNATE_DOMAINS are refused (403), and those that did not come by https are sent there: the proxy must pass Host and X-Forwarded-Proto on.',
+    source: 'config/environments/production.rb, config/initializers/1_hosts.rb @v3.4.0',
+  },
+  {
     release: '3.5.0',
     when: 'before',
     text: 'The sample compose file goes from PostgreSQL 9.6 to 14 and from ./postgres to ./postgres14: the data do not move by themselves, and a new folder is an empty database. Keep your own file, or dump and restore.',
@@ -149,7 +174,7 @@ export const UPGRADE_NOTES: readonly UpgradeNote[] = [
   {
     release: '4.0.0',
     when: 'know',
-    text: 'Roles: from the first migrations until the post-deployment migrations have run, nobody is staff.',
+    text: 'Roles: from when it serves until its post-deployment migrations have run, nobody is staff.',
     source: 'db/post_migrate/20220617202502 @v4.0.0',
   },
   {
@@ -198,6 +223,12 @@ export const UPGRADE_NOTES: readonly UpgradeNote[] = [
   },
   {
     release: '4.3.0',
+    when: 'know',
+    text: 'Two-factor secrets that are set up under it stand where earlier releases do not look: after going back, those people cannot sign in by them.',
+    source: 'db/migrate/20231210154528 @v4.3.0',
+  },
+  {
+    release: '4.3.0',
     when: 'before',
     text: 'The buildpacks are activestorage-preview, apt, nodejs, ruby, on the stack heroku-24.',
     source: 'app.json @v4.3.0',
@@ -222,6 +253,12 @@ export const UPGRADE_NOTES: readonly UpgradeNote[] = [
     when: 'know',
     text: "The OAuth password grant is gone: apps that ask for people's passwords cannot sign in.",
     source: changelog('4.4.0'),
+  },
+  {
+    release: '4.5.0',
+    when: 'know',
+    text: 'New accounts are addressed by number (/ap/users/ID), which earlier releases do not know: after going back, other servers do not recognise the accounts made meanwhile.',
+    source: 'accounts.id_scheme in db/schema.rb @v4.5.0',
   },
   {
     release: '4.6.0',

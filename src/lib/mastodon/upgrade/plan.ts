@@ -1,5 +1,5 @@
 import { newestRelease, releaseOf, securityReleases, supportEnds } from '../releases.js'
-import { MastodonVersion } from '../version.js'
+import { inRange, MastodonVersion } from '../version.js'
 import { type MigrationCounts, migrationsBetween } from './counts.js'
 import { imageOfRelease, imagesOf, type ReleaseImages } from './images.js'
 import type { Leap, Need } from './needs/need.js'
@@ -86,7 +86,7 @@ function planned(from: MastodonVersion, to: MastodonVersion, surroundings: Upgra
     passed: passedOver(from, stops),
     needs,
     settings: retiredBetween(from, to, surroundings.variables?.set ?? []),
-    notes: notesFor(from, to, surroundings),
+    notes: notesFor(from, leaps, surroundings),
     ...prospects(to),
     refusals: [...(wrongSchema ? [wrongSchema] : []), ...unmet.map(need => refusalOf(need, from, to, surroundings))],
   }
@@ -123,12 +123,19 @@ function tagOf(version: MastodonVersion): string {
 }
 
 /** What cannot be seen is told. */
-function notesFor(from: MastodonVersion, to: MastodonVersion, { can, variables }: UpgradeSurroundings) {
-  return UPGRADE_NOTES.filter(({ release, images, set }) => {
-    if (from.atLeast(release) || to.before(release)) return false
+function notesFor(from: MastodonVersion, leaps: readonly Leap[], { can, variables }: UpgradeSurroundings) {
+  const deployed = leaps.map(({ to }) => to)
+  return UPGRADE_NOTES.filter(note => {
+    const { images, set } = note
+    if (!concerns(note, from, deployed)) return false
     if (images !== undefined && images !== can.images) return false
     return set === undefined || variables === null || set.some(name => variables.set.includes(name))
   })
+}
+
+function concerns({ release, deployed }: UpgradeNote, from: MastodonVersion, releases: readonly MastodonVersion[]) {
+  if (deployed !== undefined) return releases.some(version => inRange(version, deployed))
+  return from.before(release) && releases.some(version => version.atLeast(release))
 }
 
 function prospects(to: MastodonVersion): Pick<UpgradePlan, 'newer' | 'supportEnds'> {

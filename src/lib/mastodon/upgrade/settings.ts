@@ -13,6 +13,7 @@ export interface RetiredSetting {
 
 /** REDIS_NAMESPACE and OTP_SECRET are not here: leaving them, or losing them, stops the app or the upgrade. */
 const RETIRED: readonly RetiredSetting[] = [
+  { name: 'LOCAL_HTTPS', since: '2.1.1', source: 'config/initializers/ostatus.rb @v2.1.1' },
   { name: 'PAPERCLIP_SECRET', since: '2.3.0', source: '.env.production.sample @v2.3.0' },
   {
     name: 'S3_CLOUDFRONT_HOST',
@@ -21,7 +22,6 @@ const RETIRED: readonly RetiredSetting[] = [
     stillRead: true,
     source: '.env.production.sample @v2.5.0',
   },
-  { name: 'LOCAL_HTTPS', since: '3.0.0', source: 'app.json @v3.0.0' },
   {
     name: 'WHITELIST_MODE',
     since: '3.2.0',

@@ -175,6 +175,45 @@ const REFUSED: readonly (readonly [code: string, target: string, from: UpgradeSu
   ],
 ]
 
+/** The releases and texts of the notes of a plan. */
+function notesOf(target: string, from: UpgradeSurroundings): string {
+  return upgradePath(target, from)
+    .notes.map(({ release, text }) => `${release} ${text}`)
+    .join('\n')
+}
+
+describe('what is done by hand', () => {
+  it.each([
+    ['1.3.3', '1.4.7', true],
+    ['2.4.3', '2.4.5', true],
+    ['1.3.0', '4.7.4', true],
+    ['2.2.0', '2.5.2', false],
+    ['2.0.0', '4.3.23', false],
+  ])('from %s to %s assets are compiled by hand: %s, as an image without them is deployed', (from, to, told) => {
+    expect(notesOf(to, onImages(from)).includes('rails assets:precompile')).toBe(told)
+    expect(notesOf(to, built(from))).not.toContain('rails assets:precompile')
+  })
+
+  it('Elasticsearch 7 is asked for where the search is on, and only when 3.1.3 is passed', () => {
+    const on = { variables: set(...SECRETS, 'ES_ENABLED') }
+    expect(notesOf('3.2.2', onImages('3.1.2', on))).toContain('3.1.3 The search needs Elasticsearch 7')
+    expect(notesOf('3.2.2', onImages('3.1.3', on))).not.toContain('Elasticsearch')
+    expect(notesOf('3.2.2', onImages('3.1.2', { variables: set(...SECRETS) }))).not.toContain('Elasticsearch')
+  })
+
+  it('the hosts that are answered from 3.4.0 on are told', () => {
+    expect(notesOf('3.4.5', onImages('3.3.0'))).toContain('3.4.0 Requests for another host')
+    expect(notesOf('3.5.13', onImages('3.4.5'))).not.toContain('another host')
+  })
+
+  it.each([
+    ['4.2.9', '4.3.8', '4.3.0 Two-factor secrets that are set up under it'],
+    ['4.4.22', '4.5.20', '4.5.0 New accounts are addressed by number'],
+  ])('what going back from %s to %s would lose is told', (from, to, said) => {
+    expect(notesOf(to, onImages(from))).toContain(said)
+  })
+})
+
 describe('what is refused', () => {
   it.each(REFUSED)('%s: to %s', (code, target, from) => {
     expect(upgradePath(target, from).refusals.map(refusal => refusal.code)).toEqual([code])

@@ -56,8 +56,15 @@ export default class Upgrade extends OpsCommand<Answer> {
     if (available.length === 0) return [`Mastodon ${installed} is the newest release${known}.`, ...table].join('\n')
     const fixes = available.some(({ security }) => security) ? ', with fixes of security problems' : ''
     const releases = (await tableLayout())(COLUMNS, available, this.output.columns)
-    return [`Newer than Mastodon ${installed}${fixes}:`, ...table, '', releases, '', NEXT].join('\n')
+    const notes = notesOf(available)
+    return [`Newer than Mastodon ${installed}${fixes}:`, ...table, '', releases, ...notes, '', NEXT].join('\n')
   }
+}
+
+/** Beside the table, for an address that is cut off leads nowhere. */
+function notesOf(available: readonly AvailableRelease[]): string[] {
+  const lines = available.flatMap(({ version, notes }) => (notes === null ? [] : [`  ${version}  ${notes}`]))
+  return lines.length === 0 ? [] : ['', 'Release notes:', ...lines]
 }
 
 const FROM_TABLE = 'So this is what this version of mstdn-ops knew when it was made.'
@@ -72,7 +79,6 @@ const COLUMNS = [
   { title: 'KIND', value: ({ kind }: AvailableRelease) => kind },
   { title: 'SECURITY', value: ({ security }: AvailableRelease) => SECURITY.get(security) ?? '' },
   { title: 'SUPPORT ENDS', value: ({ supportEnds }: AvailableRelease) => supportEnds ?? 'not known' },
-  { title: 'NOTES', value: ({ notes }: AvailableRelease) => notes ?? '' },
 ]
 
 function notBuilt({ from, to }: UpgradePlan): RefusedError {

@@ -51,7 +51,7 @@ export default class Upgrade extends OpsCommand<Answer> {
   protected override async render(answer: Answer): Promise<string> {
     if ('plan' in answer) return planText(answer.plan, this.output.columns)
     const { installed, available, problem } = answer
-    const table = problem === null ? [] : [`The list of the project was not had: ${problem}.`, FROM_TABLE]
+    const table = problem === null ? [] : ['The list of the project was not had:', `  ${problem}.`, FROM_TABLE]
     const known = problem === null ? '' : ' that this mstdn-ops knows'
     if (available.length === 0) return [`Mastodon ${installed} is the newest release${known}.`, ...table].join('\n')
     const fixes = available.some(({ security }) => security) ? ', with fixes of security problems' : ''

@@ -49,10 +49,19 @@ export async function availableReleases(installed: MastodonVersion, options: Ask
   const known = fromTable(installed).filter(row => !told.some(({ version }) => isAsNew(version, row.version)))
   const available = [...told, ...known].sort((a, b) => MastodonVersion.compare(of(a.version), of(b.version)))
   const problem = 'problem' in answer ? answer.problem : null
-  return { installed: installed.toString(), available, asked: address === '' ? null : address, problem }
+  return { installed: installed.toString(), available, asked: address === '' ? null : withoutLogin(address), problem }
 }
 
 const { of } = MastodonVersion
+
+/** It is shown. */
+function withoutLogin(address: string): string {
+  return URL.canParse(address) && hasLogin(new URL(address)) ? new URL(address).origin : address
+}
+
+function hasLogin({ username, password }: URL): boolean {
+  return username !== '' || password !== ''
+}
 
 /** Of the same series, and no older. */
 function isAsNew(told: string, other: string): boolean {
@@ -65,6 +74,7 @@ async function answerOf(address: string, installed: MastodonVersion, timeoutMs: 
   if (address === '') return { problem: 'it is switched off: UPDATE_CHECK_URL is empty' }
   const url = URL.canParse(address) ? new URL(address) : undefined
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:') return { problem: 'UPDATE_CHECK_URL is no web address' }
+  if (hasLogin(url)) return { problem: 'UPDATE_CHECK_URL holds a user name or a password, which are not sent' }
   url.searchParams.set('version', withoutMetadata(installed))
   try {
     return await ask(url, installed, timeoutMs)
@@ -137,7 +147,7 @@ function releaseOf(notice: Notice, installed: MastodonVersion): AvailableRelease
   if (!version.isNewerThan(installed)) return undefined
   return {
     ...described(version, installed),
-    security: notice.urgent,
+    security: notice.urgent || fixesFor(installed, version) === true,
     notes: link(notice.releaseNotes),
     source: 'update-check',
   }
@@ -165,7 +175,7 @@ function fromTable(installed: MastodonVersion): AvailableRelease[] {
   }))
 }
 
-/** True where it is known that one on the way does; the table says nothing of the others. */
+/** True where it is known that one on the way does, whatever the list says; the table says nothing of the others. */
 function fixesFor(installed: MastodonVersion, version: MastodonVersion): boolean | null {
   return securityReleases(installed, version).length > 0 ? true : null
 }

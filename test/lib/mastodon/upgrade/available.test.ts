@@ -73,6 +73,17 @@ describe('the list of the project', () => {
     expect(available.map(({ version }) => version)).toEqual(['4.8.0'])
   })
 
+  it('does not hide a fix of a security problem that the table knows of', async () => {
+    const updatesAvailable = [{ version: '4.4.27' }, { version: '4.7.4' }].map(each => ({ ...each, urgent: false }))
+    const url = await serving(json({ updatesAvailable }))
+    const { available } = await availableReleases(of('4.4.20'), { url })
+    expect(available.map(({ version, security }) => [version, security])).toEqual([
+      ['4.4.27', true],
+      ['4.5.20', null],
+      ['4.7.4', false],
+    ])
+  })
+
   it('is found behind a redirect', async () => {
     const url = await serving((request, response) => {
       if (request.url?.startsWith('/there')) json(ANSWER)(request, response)
@@ -153,6 +164,13 @@ describe('without an answer the table tells, and why', () => {
   ])('UPDATE_CHECK_URL=%s', async (url, problem) => {
     expect((await availableReleases(of('4.5.3'), { url })).problem).toEqual(problem)
   })
+})
+
+it('a password in UPDATE_CHECK_URL is neither sent nor shown', async () => {
+  const url = (await serving(json(ANSWER))).replace('//', '//ops:hunter22@')
+  const found = await availableReleases(of('4.5.3'), { url })
+  expect(found.problem).toBe('UPDATE_CHECK_URL holds a user name or a password, which are not sent')
+  expect(JSON.stringify(found)).not.toMatch(/hunter22|ops:/)
 })
 
 describe('the table', () => {

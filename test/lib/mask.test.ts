@@ -11,6 +11,13 @@ it.each([
   ['from 2001:db8:0:1:1:1:1:1 and 2001:db8::1', 'from [ADDRESS] and [ADDRESS]'],
   ['listening on 0.0.0.0:3000 and 127.0.0.1', 'listening on 0.0.0.0:3000 and 127.0.0.1'],
   ['Authorization: Bearer ZYX-wvu_321', 'Authorization: Bearer [TOKEN]'],
+  [
+    'GET /auth/password/edit?reset_password_token=Xy12-abcdEFghIJklmNO&x=1 200',
+    'GET /auth/password/edit?reset_password_token=[VALUE]&x=1 200',
+  ],
+  ['?code=abc&state=def', '?code=[VALUE]&state=[VALUE]'],
+  [`hash $2a$10$${'./Aa0'.repeat(10)}xyz.`, 'hash [HASH].'],
+  ['-----BEGIN RSA PRIVATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY----- left', '[PRIVATE KEY] left'],
   ['jid=f038d3ea18407098ea6e6a16', 'jid=[TOKEN]'],
   ['canary0123456789abcdef01234567value0123456789abcdef', '[TOKEN]'],
   ['key aB3dE5gH7jK9mN1pQ3sT5vW7xY9zA1cD=', 'key [TOKEN]'],
@@ -26,4 +33,10 @@ it.each([
   'class=ActivityPub::ProcessingWorker elapsed=0.04 INFO: done',
 ])('%s stays as it is', text => {
   expect(masked(text)).toBe(text)
+})
+
+it.each(['-', 'a-', 'a1', 'A', '?token=', 'a@', '1.', 'f:', '$2a$10$'])('is quick with 64,000 times %s', piece => {
+  const started = performance.now()
+  masked(piece.repeat(64_000 / piece.length))
+  expect(performance.now() - started).toBeLessThan(3_000)
 })

@@ -34,8 +34,12 @@ export function anyWord(): RegExp {
   return new RegExp(WORDS.map(word => word.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g')
 }
 
+/** What a line says stands at its beginning; somebody from outside may make it as long as they like. */
+const LONGEST_LINE = 2_000
+
 /** Returns what the line shows, each problem once: by a sign that was seen where one is among them. */
-export function recognise(line: string): Recognised[] {
+export function recognise(whole: string): Recognised[] {
+  const line = whole.slice(0, LONGEST_LINE)
   const found = new Map<string, Recognised>()
   for (const { problem, sign } of SIGNS) {
     const names = line.includes(sign.word) ? namesIn(line, sign) : undefined

@@ -19,6 +19,9 @@ export interface BundleOptions {
   runs: number
 }
 
+/** What says more than this in one line is no message. */
+const LONGEST_LINE = 4_000
+
 const ABOUT = `What an operator of a Mastodon server shows to others who help.
 
 versions.json    of mstdn-ops, Node.js and Mastodon
@@ -27,7 +30,7 @@ doctor.json      mstdn-ops doctor --json
 diagnosis.json   mstdn-ops diagnose --json
 config.txt       which variables are set; no value
 runs/            the last runs: steps, events, what was said
-logs.txt         the last lines of each process
+logs.txt         the last lines of web, streaming and Sidekiq
 
 Secrets of the configuration, e-mail addresses, network addresses, tokens and passwords in URLs are taken out. What
 people wrote, names of accounts and names of servers may still stand in the logs: look at every file before you send it.
@@ -110,7 +113,9 @@ async function run({ instance }: Toolbox, id: string): Promise<object> {
 async function logs({ backend }: Toolbox, { lines }: BundleOptions): Promise<string> {
   if (backend.logs === undefined) return `The ${backend.kind} backend has no logs.\n`
   const found: string[] = []
-  const onLine = (line: string, source: string, time = '') => found.push(`${source} | ${time} ${line}\n`)
-  await backend.logs.read({ roles: ROLES, lines, follow: false, beside: true, onLine })
+  const onLine = (line: string, source: string, time = '') =>
+    found.push(`${source} | ${time} ${line.slice(0, LONGEST_LINE)}\n`)
+  // The database's log quotes statements, and with them what people have written to few.
+  await backend.logs.read({ roles: ROLES, lines, follow: false, onLine })
   return found.join('')
 }

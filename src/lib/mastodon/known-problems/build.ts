@@ -34,7 +34,7 @@ export const BUILD_PROBLEMS: readonly KnownProblem[] = [
     title: 'The plan allows no further one-off dyno',
     explains:
       'Another one-off dyno still runs: a console that was left open, or a command that was thought to be over.',
-    signs: [{ word: 'Cannot run more than', pattern: /Cannot run more than \d+ .*dynos?/ }],
+    signs: [{ word: 'Cannot run more than', pattern: /Cannot run more than \d{1,4} .{0,40}dynos?/ }],
     offers: [{ text: 'heroku ps -a APP shows it; heroku ps:stop --dyno-name run.1234 -a APP ends it' }],
   },
   {
@@ -44,7 +44,7 @@ export const BUILD_PROBLEMS: readonly KnownProblem[] = [
       'Above the soft limit the app starts slowly, above the hard one it is refused. What counts is the checkout with its gems, packages and assets.',
     signs: [
       { word: 'slug size exceeds', pattern: /slug size exceeds our soft limit/ },
-      { word: 'Compiled slug size', pattern: /Compiled slug size: .* is too large/ },
+      { word: 'Compiled slug size', pattern: /Compiled slug size: .{1,40} is too large/ },
     ],
     offers: [
       { text: 'List what the app does not need in .slugignore (spec, docs, .github, *.md), commit, and push again.' },

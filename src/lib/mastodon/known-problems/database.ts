@@ -10,9 +10,14 @@ export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
     title: 'A foreign key cannot be made: rows point to something that is gone',
     explains:
       'A migration makes a foreign key, and some rows point to a row that was deleted. Such rows are left over from releases without foreign keys.',
-    // Sidekiq says the same of single rows every day, and there it is harmless: with the class of Rails in front.
+    // Jobs and requests say the same of single rows every day, and there it is harmless: behind the class of Rails, or a
+    // bracket.
     signs: [
-      { word: 'PG::ForeignKeyViolation', pattern: /(?<!InvalidForeignKey: )PG::ForeignKeyViolation/, seen: true },
+      {
+        word: 'PG::ForeignKeyViolation',
+        pattern: /(?<!InvalidForeignKey: |\()PG::ForeignKeyViolation: ERROR/,
+        seen: true,
+      },
     ],
     offers: [
       {
@@ -62,9 +67,9 @@ export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
   },
   {
     id: 'invalid-index',
-    title: 'An index is invalid',
+    title: 'A unique index cannot be made, or an index is invalid',
     explains:
-      'Making an index without locking the table was cut off or met rows that are there twice. What is left is kept up on every write and used for nothing, and the migration finds its name taken.',
+      'Rows are there twice, or making the index was cut off. Made without locking the table, it is left behind invalid: kept up on every write and used for nothing, and the migration finds its name taken.',
     signs: [
       {
         word: 'could not create unique index',

@@ -45,7 +45,7 @@ export const HOST_PROBLEMS: readonly KnownProblem[] = [
     title: 'Elasticsearch does not start: vm.max_map_count is too low',
     explains: 'It is a setting of the host, also where Elasticsearch runs in a container.',
     versions: { since: '2.3.0' },
-    signs: [{ word: 'vm.max_map_count', pattern: /vm\.max_map_count.*too low/ }],
+    signs: [{ word: 'vm.max_map_count', pattern: /vm\.max_map_count.{0,60}too low/ }],
     offers: [
       {
         text: "On the host: sysctl -w vm.max_map_count=262144, and for good: echo 'vm.max_map_count=262144' > /etc/sysctl.d/99-elasticsearch.conf",

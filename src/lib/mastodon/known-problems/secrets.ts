@@ -15,7 +15,7 @@ export const SECRET_PROBLEMS: readonly KnownProblem[] = [
       { word: 'ACTIVE_RECORD_ENCRYPTION_', pattern: /key not found: "ACTIVE_RECORD_ENCRYPTION_/ },
       {
         word: 'ACTIVE_RECORD_ENCRYPTION_',
-        pattern: /ACTIVE_RECORD_ENCRYPTION_\w+.*\b(missing|not set|must be set)\b/i,
+        pattern: /ACTIVE_RECORD_ENCRYPTION_[A-Z_]{1,40}\b.{0,200}\b(missing|not set|must be set)\b/i,
       },
       { word: 'db:encryption:init', pattern: /Run [`']?(bin\/)?rails db:encryption:init/ },
     ],
@@ -23,7 +23,7 @@ export const SECRET_PROBLEMS: readonly KnownProblem[] = [
     offers: [
       { text: 'Where this database ever had keys, put back those: new ones make what they encrypted unreadable.' },
       {
-        text: 'Otherwise: mstdn-ops run -- bin/rails db:encryption:init prints three, mstdn-ops config:set NAME sets each',
+        text: 'Otherwise, for each of the three: openssl rand -hex 16 | mstdn-ops config:set NAME',
       },
     ],
   },

@@ -69,6 +69,7 @@ function connectionsOf(means: Means, version: () => Promise<MastodonVersion>) {
       database = undefined
       await former?.then(connection => connection.close()).catch(() => undefined)
     },
+    letGoOfRedis: async () => redis?.close(),
     closeConnections: async () => {
       await database?.then(connection => connection.close()).catch(() => undefined)
       await redis?.close()

@@ -30,5 +30,7 @@ export interface Toolbox {
   letGoOfDatabase(): Promise<void>
   /** The instance's Redis with what has this role, the main one where none is named; connected on first use. */
   redis(role?: RedisRole): Promise<RedisDatabase>
+  /** Ends the connections with Redis, which may lead through a process that is about to go; the next use connects anew. */
+  letGoOfRedis(): Promise<void>
   close(): Promise<void>
 }

@@ -73,6 +73,7 @@ export function scriptedToolbox(dir: string, dryRun = false): Toolbox {
     app: new MastodonApp({ instance, backend, database, output }),
     redis: () => Promise.reject(new Error('no Redis here')),
     letGoOfDatabase: async () => undefined,
+    letGoOfRedis: async () => undefined,
     close: async () => undefined,
   }
 }

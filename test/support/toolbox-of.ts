@@ -60,6 +60,7 @@ export function toolboxOf(made: Made): Toolbox {
     app: new MastodonApp({ instance, backend, database, output }),
     redis: async () => ({ prefix: '', key: (name: string) => name, ...made.redis }) as RedisDatabase,
     letGoOfDatabase: async () => undefined,
+    letGoOfRedis: async () => undefined,
     close: async () => undefined,
   }
 }

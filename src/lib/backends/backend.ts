@@ -76,6 +76,8 @@ export interface AppCommand {
   once?: boolean
   /** The answer depends on the deployed code alone: a backend where a process is dear may remember it. */
   ofRelease?: boolean
+  /** The version of a release that was fetched ({@link ReleaseChange}): a new process of it, beside the one that serves. */
+  release?: string
 }
 
 export interface AppOutcome {
@@ -141,6 +143,27 @@ export interface Processes {
   start(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void>
   /** How many processes of each kind there are to be; absent where the number stands in files. */
   readonly formation?: Formation
+  /** Asks the web processes for a page again and again, from beside them; absent where that cannot be done. */
+  watch?(page: WatchedPage, onAnswer: (answer: WatchedAnswer) => void): Promise<Watch>
+}
+
+/** A page that is asked for every so often. */
+export interface WatchedPage {
+  path: string
+  /** The name by which visitors reach it. */
+  host: string
+  everyMs: number
+}
+
+/** When the page was asked for, in milliseconds, and the status code of the answer, or why there was none. */
+export interface WatchedAnswer {
+  at: number
+  code: string
+}
+
+export interface Watch {
+  /** Returns once every answer was handed over and nothing of it runs any more. */
+  stop(): Promise<void>
 }
 
 /** How many processes of each type the platform runs. */
@@ -164,6 +187,40 @@ export interface Releases {
   current(): Promise<{ label: string; image?: string } | undefined>
   /** The newest releases first, where the platform keeps them. */
   list?(limit: number): Promise<Release[]>
+  /** Puts another release in the place of the present one; absent where that is not done from here. */
+  readonly change?: ReleaseChange
+}
+
+/** What runs under a name now, and from the change on. */
+export interface ReleasePart {
+  /** The compose service, or what else has code of its own. */
+  name: string
+  from: string
+  to: string
+  /** The command that will test its health, where one is named. */
+  healthCommand?: string
+}
+
+/** Another release: first beside the one that serves, then in its place. It goes by its version, like `4.3.8`. */
+export interface ReleaseChange {
+  /** Returns what would change; nothing where it is the present one. @throws RefusedError where it cannot be changed. */
+  parts(version: string): Promise<ReleasePart[]>
+  /** Whether all of it was fetched already. */
+  isHere(version: string): Promise<boolean>
+  /** Fetches what is not here. What serves is not touched. */
+  fetch(version: string, onProgress: (text: string) => void): Promise<void>
+  /**
+   * Makes it the release of the next start, and keeps the former state aside under the key. What runs goes on.
+   *
+   * @returns where the former state stands
+   */
+  write(version: string, key: string): Promise<string[]>
+  /** Puts the kept state back; safe to repeat, and when nothing was kept. */
+  putBack(key: string): Promise<void>
+  /** Forgets the kept state. */
+  forget(key: string): Promise<void>
+  /** Starts these processes anew with what the next start would take, web first. Returns when they are healthy. */
+  bring(former: readonly FormerProcess[]): Promise<void>
 }
 
 /** One state of code and configuration that was put into force. */

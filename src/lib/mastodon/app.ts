@@ -39,6 +39,12 @@ export class MastodonApp {
     return this.#version
   }
 
+  /** Forgets what was read of the app, after another release or configuration took its place. */
+  forget(): void {
+    this.#version = undefined
+    this.#config = undefined
+  }
+
   /** Returns the domain of the people's names here (LOCAL_DOMAIN). */
   async domain(): Promise<string> {
     if (this.#instance.domain) return this.#instance.domain

@@ -15,6 +15,8 @@ export interface Migration {
 export interface MigrationSource {
   /** In a new process of the app rather than the running one: the release that the next start would run. */
   fresh?: boolean
+  /** The files of this release, which was fetched. */
+  release?: string
 }
 
 const FOLDERS = new Map<string, MigrationPhase>([

@@ -32,6 +32,7 @@ export class RedisConnections {
   async close(): Promise<void> {
     const connections = await Promise.allSettled(this.#open.values())
     const open = connections.flatMap(one => (one.status === 'fulfilled' ? [one.value] : []))
+    this.#open.clear()
     for (const redis of new Set(open)) await redis.close().catch(() => undefined)
   }
 

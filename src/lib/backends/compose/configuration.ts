@@ -7,6 +7,8 @@ import type { ServiceShape } from './roles.js'
 /** A service as the configuration says it. Its environment holds secrets and stays in memory. */
 export interface ServiceConfiguration extends ServiceShape {
   environment: ReadonlyMap<string, string>
+  /** The command that tests its health, where the files name one. */
+  healthCommand?: string
 }
 
 /** The project's configuration as compose resolves it, read once and again after a change. */
@@ -64,8 +66,14 @@ export function servicesFrom(config: string): ServiceConfiguration[] {
       image: readText(service.image),
       command: [...words(service.entrypoint), ...words(service.command)],
       environment: environmentOf(service.environment),
+      ...healthCommandOf(service),
     }
   })
+}
+
+function healthCommandOf(service: Record<string, unknown>): { healthCommand?: string } {
+  const [kind, ...rest] = words(toRecord(service.healthcheck).test)
+  return kind === undefined || kind === 'NONE' ? {} : { healthCommand: rest.join(' ') }
 }
 
 function words(value: unknown): string[] {

@@ -68,6 +68,11 @@ export class ComposeDocuments {
     return new Map([...this.#sources.values()].map(({ path, text }) => [path, text]))
   }
 
+  /** The env files whose variables are in force in any of them. */
+  envFiles(): string[] {
+    return [...new Set([...this.#sources.values()].flatMap(({ envFiles }) => envFiles))]
+  }
+
   /** Returns where the image of the service is written; undefined where none of the files says it. */
   async imageOf(service: string): Promise<ImagePlace | undefined> {
     for (const source of this.#order) {

@@ -12,6 +12,7 @@ import { ComposeProcesses } from './processes.js'
 import { findProject } from './project.js'
 import type { AppEnvironment } from './reach.js'
 import { ComposeRedis } from './redis.js'
+import { ComposeReleaseChange } from './release-change.js'
 import { ComposeReleases } from './releases.js'
 import { Stack } from './stack.js'
 import { ComposeStorage } from './storage.js'
@@ -42,6 +43,8 @@ export async function composeBackend(options: ComposeOptions, parts: ComposePart
     redis.forget()
   }
   const config = new ComposeConfig(stack, changed)
+  const processes = new ComposeProcesses(stack, changed)
+  const change = new ComposeReleaseChange(stack, processes, changed)
   const { service, problem } = await learn(stack, [postgres, redis])
   return {
     kind: 'compose',
@@ -50,9 +53,9 @@ export async function composeBackend(options: ComposeOptions, parts: ComposePart
     preflight: async () => {
       if (problem !== undefined) throw problem
     },
-    oneOff: new ComposeOneOff(stack, service),
-    processes: new ComposeProcesses(stack, changed),
-    releases: new ComposeReleases(stack),
+    oneOff: new ComposeOneOff(stack, service, change),
+    processes,
+    releases: new ComposeReleases(stack, change),
     config,
     logs: new ComposeLogs(stack),
     files: new ComposeFiles(stack),

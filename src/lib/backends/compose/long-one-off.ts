@@ -21,12 +21,12 @@ const OVER = ['exited', 'dead']
  */
 export async function runLong(
   stack: Stack,
-  service: string,
+  { project, service }: { project: ComposeProject; service: string },
   command: AppCommand,
   key: string,
   byHand: string,
 ): Promise<AppOutcome> {
-  const invocation = startInvocation(stack.project, service, command, key)
+  const invocation = startInvocation(project, service, command, key)
   const planned = async () => stack.parts.runner.run({ ...invocation, byHand })
   if (stack.parts.runner.dryRun && invocation.effect === 'write') return planned()
   const container = (await withKey(stack, key)) ?? (await started(stack, { ...invocation, byHand }, key))

@@ -1,28 +1,38 @@
 import type { Invocation, Outcome } from '../../runner.js'
 import { shellLine } from '../../text.js'
-import type { AppCommand, AppOutcome, OneOff } from '../backend.js'
+import type { AppCommand, AppOutcome, OneOff, ReleaseChange } from '../backend.js'
 import { believed, marked } from '../marked.js'
 import { randomNonce } from '../nonce.js'
 import type { Container } from './containers.js'
 import { runLong, untilLongOver } from './long-one-off.js'
 import type { ComposeProject } from './project.js'
+import { withImages } from './release-override.js'
 import type { Stack } from './stack.js'
 
 /** One-off processes: inside a running web container, or in a new container of the web service. */
 export class ComposeOneOff implements OneOff {
   readonly #stack: Stack
+  readonly #releases: Pick<ReleaseChange, 'parts'>
   #service = 'web'
 
-  constructor(stack: Stack, service: string | undefined) {
+  constructor(stack: Stack, service: string | undefined, releases: Pick<ReleaseChange, 'parts'>) {
     this.#stack = stack
+    this.#releases = releases
     if (service !== undefined) this.#service = service
   }
 
   async run(command: AppCommand): Promise<AppOutcome> {
     const containers = await this.#stack.containers()
     this.#service = await this.#stack.appService(containers)
-    if (command.longKey === undefined) return this.#short(command, containers)
-    return runLong(this.#stack, this.#service, command, command.longKey, this.byHand(command))
+    const parts = command.release === undefined ? [] : await this.#releases.parts(command.release)
+    return withImages(this.#stack, { parts, effect: command.effect }, project =>
+      this.#runIn(project, command, containers),
+    )
+  }
+
+  #runIn(project: ComposeProject, command: AppCommand, containers: readonly Container[]): Promise<AppOutcome> {
+    if (command.longKey === undefined) return this.#short(project, command, containers)
+    return runLong(this.#stack, { project, service: this.#service }, command, command.longKey, this.byHand(command))
   }
 
   untilOver(longKey: string): Promise<void> {
@@ -43,14 +53,15 @@ export class ComposeOneOff implements OneOff {
   }
 
   byHand(command: AppCommand): string {
-    const how = command.fresh || command.longKey !== undefined ? ['run', '--rm', '--no-deps'] : ['exec']
-    return this.#stack.project.byHand([...how, ...envFlags(command), this.#service, ...command.argv])
+    const how = isNew(command) || command.longKey !== undefined ? ['run', '--rm', '--no-deps'] : ['exec']
+    const line = this.#stack.project.byHand([...how, ...envFlags(command), this.#service, ...command.argv])
+    return command.release === undefined ? line : `${line}   # with the image of ${command.release}`
   }
 
-  async #short(command: AppCommand, containers: readonly Container[]): Promise<AppOutcome> {
-    const { parts, project } = this.#stack
+  async #short(project: ComposeProject, command: AppCommand, containers: readonly Container[]): Promise<AppOutcome> {
+    const { parts } = this.#stack
     const nonce = `mstdn-ops-${(parts.nonce ?? randomNonce)()}`
-    const running = command.fresh ? undefined : await this.#stack.appContainer(containers)
+    const running = isNew(command) ? undefined : await this.#stack.appContainer(containers)
     const container = running && !dropsRights(running) ? running : undefined
     const invocation = container
       ? execInvocation(project, container, command, nonce)
@@ -58,6 +69,10 @@ export class ComposeOneOff implements OneOff {
     const outcome: Outcome = await parts.runner.run({ ...invocation, byHand: this.byHand(command) }, command.onLine)
     return outcome.planned ? outcome : believed(outcome, nonce, shellLine(command.argv.slice(0, 3)), command.effect)
   }
+}
+
+function isNew({ fresh, release }: AppCommand): boolean {
+  return fresh === true || release !== undefined
 }
 
 /**

@@ -1,13 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, NotUndoneError, RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
-import { type AppProcess, type FormerProcess, type Processes, ROLES, type Role } from '../backend.js'
+import {
+  type AppProcess,
+  type FormerProcess,
+  type Processes,
+  ROLES,
+  type Role,
+  type Watch,
+  type WatchedAnswer,
+  type WatchedPage,
+} from '../backend.js'
 import { firstLine } from '../complaints.js'
 import type { ServiceConfiguration } from './configuration.js'
 import type { Container } from './containers.js'
 import { clearHalfMade } from './half-made.js'
 import { untilHealthy } from './healthy.js'
+import { newContainerPlace } from './place.js'
 import type { Stack } from './stack.js'
+import { watchFrom } from './watch.js'
 
 /** Milliseconds in which the engine ends what a killed client had asked of it. */
 const SETTLING_MS = 3_000
@@ -73,9 +84,69 @@ export class ComposeProcesses implements Processes {
     await this.#untilHealthy(services, one => isMeant(one) || absent.includes(one.service))
   }
 
+  /**
+   * Makes the containers of these services anew, whatever image the files name by now: web first, and several of one
+   * service one after the other, so that the others serve. What has the configured image already is left alone.
+   */
+  async renew(former: readonly FormerProcess[]): Promise<void> {
+    await clearHalfMade(this.#stack)
+    this.#stack.configuration.forget()
+    const of = (role: Role) => [...new Set(former.filter(one => one.role === role).map(({ name }) => name))]
+    for (const service of of('web')) await this.#renewService(service, former)
+    const others = [...of('sidekiq'), ...of('streaming')].filter(name => !of('web').includes(name))
+    if (others.length > 0) await this.#renewAll(others, former)
+  }
+
+  /** From a container of its own, which is on the networks of the web service. */
+  async watch(page: WatchedPage, onAnswer: (answer: WatchedAnswer) => void): Promise<Watch> {
+    const [container] = await this.#stack.containersOf(['web'])
+    if (container === undefined) throw noWeb()
+    return watchFrom(newContainerPlace(this.#stack, container), container.service, page, onAnswer)
+  }
+
+  async #renewService(service: string, former: readonly FormerProcess[]): Promise<void> {
+    const count = countOf(former, service)
+    const outdated = (await this.#outdated([service])).slice(0, count)
+    if (count < 2 || outdated.length === 0) return this.#renewAll([service], former)
+    for (const container of outdated) {
+      for (const words of [['stop'], ['rm', '-f']])
+        await this.#change(this.#stack.project.docker([...words, container.name], { effect: 'write' }))
+      await this.#change(this.#upInvocation([service], former, ['--no-recreate']))
+      await this.#untilHealthy([service])
+    }
+    await this.#renewAll([service], former)
+  }
+
+  async #renewAll(services: readonly string[], former: readonly FormerProcess[]): Promise<void> {
+    const wanted = (await this.#isRenewed(services, former)) ? [] : services
+    if (wanted.length > 0) await this.#bringUp(wanted, former, true)
+    await this.#untilHealthy(services)
+  }
+
+  async #isRenewed(services: readonly string[], former: readonly FormerProcess[]): Promise<boolean> {
+    if (this.#stack.parts.runner.dryRun) return false
+    const containers = (await this.#stack.containers()).filter(one => services.includes(one.service))
+    const complete = services.every(
+      name => containers.filter(one => one.service === name).length >= countOf(former, name),
+    )
+    return complete && (await this.#outdated(services)).length === 0
+  }
+
+  /** Returns the containers that do not run, or not on the configured image. */
+  async #outdated(services: readonly string[]): Promise<Container[]> {
+    const containers = (await this.#stack.containers()).filter(one => services.includes(one.service))
+    const outdated: Container[] = []
+    for (const container of containers) {
+      const service = await this.#stack.configuration.service(container.service)
+      const other = service !== undefined && (await this.#isOtherImage(container, service))
+      if (other || container.status !== 'running') outdated.push(container)
+    }
+    return outdated
+  }
+
   /** What the engine still does for an `up` that died with a killed run may be in the way: it is tried once more. */
-  async #bringUp(services: readonly string[], containers: readonly Container[], anew: boolean): Promise<void> {
-    const invocation = this.#upInvocation(services, containers, anew)
+  async #bringUp(services: readonly string[], counted: readonly Counted[], anew: boolean): Promise<void> {
+    const invocation = this.#upInvocation(services, counted, anew ? ['--force-recreate'] : [])
     await this.#change(invocation).catch(async (error: unknown) => {
       this.#stack.parts.output.info(`${messageOf(error)} Trying once more.`)
       await sleep(SETTLING_MS)
@@ -105,16 +176,10 @@ export class ComposeProcesses implements Processes {
     )
   }
 
-  #upInvocation(services: readonly string[], containers: readonly Container[], anew: boolean): Invocation {
-    const flags = ['up', '-d', '--no-deps', '--no-build', '--pull', 'never', ...(anew ? ['--force-recreate'] : [])]
-    const args = [...flags, ...scaleFlags(services, containers), ...services]
-    const byHand = this.#stack.project.byHand([
-      'up',
-      '-d',
-      '--no-deps',
-      ...(anew ? ['--force-recreate'] : []),
-      ...services,
-    ])
+  #upInvocation(services: readonly string[], counted: readonly Counted[], how: readonly string[]): Invocation {
+    const flags = ['up', '-d', '--no-deps', '--no-build', '--pull', 'never', ...how]
+    const args = [...flags, ...scaleFlags(services, counted), ...services]
+    const byHand = this.#stack.project.byHand(['up', '-d', '--no-deps', ...how, ...services])
     return this.#stack.project.compose(args, { effect: 'write', byHand })
   }
 
@@ -190,9 +255,16 @@ function namesOf(containers: readonly Container[]): string[] {
   return containers.map(container => container.name)
 }
 
+/** A container or a process, of which there may be several of one service. */
+type Counted = Pick<Container, 'service'> | FormerProcess
+
+function countOf(counted: readonly Counted[], service: string): number {
+  return counted.filter(one => ('service' in one ? one.service : one.name) === service).length
+}
+
 /** As many containers as there are: `up` would go back to the number in the files. */
-function scaleFlags(services: readonly string[], containers: readonly Container[]): string[] {
-  const counts = services.map(service => [service, containers.filter(one => one.service === service).length] as const)
+function scaleFlags(services: readonly string[], counted: readonly Counted[]): string[] {
+  const counts = services.map(service => [service, countOf(counted, service)] as const)
   return counts.flatMap(([service, count]) => (count > 1 ? ['--scale', `${service}=${count}`] : []))
 }
 
@@ -207,6 +279,14 @@ function notSeen(error: RefusedError): NotUndoneError {
     code: 'health-not-seen',
     message: 'Whether the containers are healthy could not be seen.',
     cause: error.message,
+    next: 'mstdn-ops status',
+  })
+}
+
+function noWeb(): RefusedError {
+  return new RefusedError({
+    code: 'no-web',
+    message: 'There is no web container that could be watched.',
     next: 'mstdn-ops status',
   })
 }

@@ -6,6 +6,7 @@ import { shellLine } from '../../text.js'
 import { isRecord, readText } from '../json.js'
 import { type DockerWords, type InvocationParts, readOrRefuse } from './client.js'
 import type { ComposeOptions } from './options.js'
+import { composeFilesOf, DEFAULT_FILES, OVERRIDE_FILES } from './project-files.js'
 import { isMastodonImage } from './roles.js'
 
 /** What the labels of running and stopped containers tell about a project. */
@@ -29,10 +30,6 @@ export interface Identity {
   here: boolean
 }
 
-/** Names that compose finds by itself, in its order of preference. */
-const DEFAULT_FILES = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml']
-const OVERRIDE_FILES = DEFAULT_FILES.map(name => name.replace(/\.(ya?ml)$/, '.override.$1'))
-
 const FIELDS = ['project', 'project.working_dir', 'project.config_files', 'project.environment_file']
 const FORMAT = [...FIELDS.map(field => `{{.Label "com.docker.compose.${field}"}}`), '{{.Image}}'].join('\t')
 
@@ -48,6 +45,11 @@ export class ComposeProject {
 
   get name(): string {
     return this.identity.name
+  }
+
+  /** Returns the same project with one more compose file, which has the last word. */
+  withOverride(path: string): ComposeProject {
+    return new ComposeProject({ ...this.identity, files: [...composeFilesOf(this.identity), path] }, this.words)
   }
 
   /**

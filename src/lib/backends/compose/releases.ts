@@ -1,13 +1,15 @@
-import type { Releases } from '../backend.js'
+import type { ReleaseChange, Releases } from '../backend.js'
 import { imageTag } from './roles.js'
 import type { Stack } from './stack.js'
 
 /** The release is the image of the web containers. */
 export class ComposeReleases implements Releases {
   readonly #stack: Stack
+  readonly change: ReleaseChange
 
-  constructor(stack: Stack) {
+  constructor(stack: Stack, change: ReleaseChange) {
     this.#stack = stack
+    this.change = change
   }
 
   /** Returns the tag of what runs; of what the configuration names where there is no container. */

@@ -1,0 +1,42 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeSynced } from '../../atomic-file.js'
+import type { Effect } from '../../runner.js'
+import type { ReleasePart } from '../backend.js'
+import type { ComposeProject } from './project.js'
+import type { Stack } from './stack.js'
+
+/** Stands in the project's folder while a process of another release is started: compose may read nowhere else. */
+const NAME = '.mstdn-ops-release.yml'
+
+/**
+ * Calls `use` with the project as it would be with other images: a file that overrides them stands beside the others
+ * meanwhile. What `use` starts keeps its image when the file is gone.
+ */
+export async function withImages<T>(
+  stack: Stack,
+  { parts, effect }: { parts: readonly ReleasePart[]; effect: Effect },
+  use: (project: ComposeProject) => Promise<T>,
+): Promise<T> {
+  if (parts.length === 0) return use(stack.project)
+  const path = overridePath(stack)
+  const project = stack.project.withOverride(path)
+  if (stack.parts.runner.dryRun && effect === 'write') return use(project)
+  const services = Object.fromEntries(parts.map(({ name, to }) => [name, { image: to }]))
+  // JSON is YAML.
+  await writeSynced(path, `${JSON.stringify({ services })}\n`)
+  try {
+    return await use(project)
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+/** Removes what a run that was killed has left. */
+export async function clearOverride(stack: Stack): Promise<void> {
+  if (!stack.parts.runner.dryRun) await rm(overridePath(stack), { force: true })
+}
+
+function overridePath({ project }: Stack): string {
+  return join(project.identity.dir, NAME)
+}

@@ -1,23 +1,31 @@
 import { Flags } from '@oclif/core'
-import { OpsCommand } from '../lib/base-command.js'
-import { RefusedError } from '../lib/errors.js'
+import { confirmFlag, OpsCommand } from '../lib/base-command.js'
 import type { Availability, AvailableRelease } from '../lib/mastodon/upgrade/available.js'
 import type { UpgradePlan } from '../lib/mastodon/upgrade/plan.js'
 import { planText } from '../lib/mastodon/upgrade/text.js'
-import { plannedUpgrade, refusalOf, updatesFor } from '../lib/runbooks/upgrade/planned.js'
+import { renderReport } from '../lib/report.js'
+import type { RunReport } from '../lib/runbook/run.js'
+import { optionsOf } from '../lib/runbooks/upgrade/options.js'
+import { metByRun, plannedUpgrade, refusalOf, updatesFor } from '../lib/runbooks/upgrade/planned.js'
+import { upgradedText } from '../lib/runbooks/upgrade/text.js'
+import { type UpgradeResult, upgrade } from '../lib/runbooks/upgrade/upgrade.js'
 import { tableLayout } from '../lib/tables.js'
 
-type Answer = Availability | { plan: UpgradePlan }
+type Answer = Availability | ({ plan: UpgradePlan } & Partial<RunReport<UpgradeResult>>)
 
 export default class Upgrade extends OpsCommand<Answer> {
-  static override summary = 'See which releases of Mastodon are newer, and what an upgrade to one would be.'
+  static override summary = 'Put a newer release of Mastodon in the place of the installed one.'
   static override description =
-    'Changes nothing so far: --check asks for newer releases and ends with 7 when there are some; --dry-run shows the ' +
-    'plan, and ends with 3 when something is in its way.'
+    'Where the releases allow it, the old one serves until its processes are started anew: the first migrations run ' +
+    'with the new release beside it, the post-deployment ones when the new one was seen to work. Until then a failure ' +
+    'leaves the old one serving.\n' +
+    '--check asks for newer releases and ends with 7 when there are some; --dry-run shows the plan, and ends with 3 ' +
+    'when something is in its way.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> --check',
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %> --to v4.5.20 --dry-run',
+    '<%= config.bin %> <%= command.id %> --to v4.5.20',
   ]
   static override flags = {
     check: Flags.boolean({
@@ -25,6 +33,9 @@ export default class Upgrade extends OpsCommand<Answer> {
       summary: 'Look for newer releases, and for those that fix security problems.',
     }),
     to: Flags.string({ helpValue: 'VERSION', summary: 'The release to upgrade to; the newest where none is named.' }),
+    'single-phase': Flags.boolean({ summary: 'Stop everything while the migrations run.' }),
+    'no-backup': Flags.boolean({ summary: 'Make no backup before; has to be confirmed by the domain.' }),
+    ...confirmFlag,
   }
 
   protected override async execute(): Promise<Answer> {
@@ -32,15 +43,17 @@ export default class Upgrade extends OpsCommand<Answer> {
     const toolbox = await this.toolbox()
     if (flags.check) return this.#check(await updatesFor(toolbox))
     const plan = await plannedUpgrade(toolbox, flags.to)
-    const refusal = refusalOf(plan)
+    const refusal = refusalOf(plan, await metByRun(toolbox, plan))
     if (refusal) {
       if (plan.steps.length > 0 && !this.jsonEnabled()) {
         this.output.info(`${planText({ ...plan, refusals: [] }, this.output.columns)}\n`)
       }
       throw refusal
     }
-    if (!toolbox.dryRun && plan.steps.length > 0) throw notBuilt(plan)
-    return { plan }
+    const carriesOut = toolbox.backend.releases?.change !== undefined
+    if (plan.steps.length === 0 || (toolbox.dryRun && !carriesOut)) return { plan }
+    const said = { singlePhase: flags['single-phase'], backup: !flags['no-backup'] }
+    return { plan, ...(await this.change(upgrade, optionsOf(toolbox, plan, said))) }
   }
 
   #check(found: Availability): Availability {
@@ -48,8 +61,15 @@ export default class Upgrade extends OpsCommand<Answer> {
     return found
   }
 
+  #planOrReport({ plan, ...report }: Extract<Answer, { plan: UpgradePlan }>): string {
+    const planned = planText(plan, this.output.columns)
+    if (report.steps === undefined) return planned
+    const told = renderReport(report as RunReport<UpgradeResult>, upgradedText)
+    return report.dryRun ? `${planned}\n\n${told}` : told
+  }
+
   protected override async render(answer: Answer): Promise<string> {
-    if ('plan' in answer) return planText(answer.plan, this.output.columns)
+    if ('plan' in answer) return this.#planOrReport(answer)
     const { installed, available, problem } = answer
     const table = problem === null ? [] : ['The list of the project was not had:', `  ${problem}.`, FROM_TABLE]
     const known = problem === null ? '' : ' that this mstdn-ops knows'
@@ -80,12 +100,3 @@ const COLUMNS = [
   { title: 'SECURITY', value: ({ security }: AvailableRelease) => SECURITY.get(security) ?? '' },
   { title: 'SUPPORT ENDS', value: ({ supportEnds }: AvailableRelease) => supportEnds ?? 'not known' },
 ]
-
-function notBuilt({ from, to }: UpgradePlan): RefusedError {
-  return new RefusedError({
-    code: 'not-built',
-    message: `Upgrading Mastodon ${from} to ${to} is not built yet.`,
-    cause: 'This version of mstdn-ops plans upgrades, and does not carry them out.',
-    next: `See the plan, and follow it by hand: mstdn-ops upgrade --to ${to} --dry-run`,
-  })
-}

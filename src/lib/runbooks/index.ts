@@ -33,4 +33,5 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   restart: async () => (await import('./restart/restart.js')).restart,
   rollback: async () => (await import('./db/rollback.js')).rollback,
   scale: async () => (await import('./scale/scale.js')).scale,
+  upgrade: async () => (await import('./upgrade/upgrade.js')).upgrade,
 }

@@ -1,4 +1,6 @@
+import type { ReleaseChange } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
+import { appliedMigrations, migrationFiles } from '../../mastodon/migrations.js'
 import { type Availability, availableReleases } from '../../mastodon/upgrade/available.js'
 import { type UpgradePlan, upgradePath } from '../../mastodon/upgrade/plan.js'
 import { newestPlannable } from '../../mastodon/upgrade/stops.js'
@@ -34,8 +36,16 @@ function unseenOf(installed: string): UpgradeSurroundings {
   }
 }
 
-/** Returns why the plan may not go ahead, as one refusal that names every reason; undefined where it may. */
-export function refusalOf({ from, to, refusals }: UpgradePlan): RefusedError | undefined {
+/**
+ * Returns why the plan may not go ahead, as one refusal that names every reason; undefined where it may.
+ *
+ * @param met the codes of refusals that the upgrade itself takes care of
+ */
+export function refusalOf(
+  { from, to, refusals: all }: UpgradePlan,
+  met: ReadonlySet<string> = new Set(),
+): RefusedError | undefined {
+  const refusals = all.filter(({ code }) => !met.has(code))
   const [first, ...others] = refusals
   if (first === undefined) return undefined
   if (others.length === 0) return new RefusedError(first)
@@ -45,4 +55,23 @@ export function refusalOf({ from, to, refusals }: UpgradePlan): RefusedError | u
     cause: refusals.map(({ message }) => message).join('\n'),
     next: refusals.map(({ next }) => next).join('\n'),
   })
+}
+
+const AHEAD = 'database-ahead'
+
+/** Returns the codes of the plan's refusals that carrying it out takes care of here. */
+export async function metByRun(toolbox: Toolbox, plan: UpgradePlan): Promise<ReadonlySet<string>> {
+  const change = toolbox.backend.releases?.change
+  const isAhead = plan.refusals.some(({ code }) => code === AHEAD)
+  return new Set(change && isAhead && (await wasBegun(toolbox, change, plan)) ? [AHEAD] : [])
+}
+
+/** Whether the database is ahead by nothing but first migrations of the target: an upgrade was gone back from. */
+async function wasBegun(toolbox: Toolbox, change: ReleaseChange, { to }: UpgradePlan): Promise<boolean> {
+  if (!(await change.isHere(to))) return false
+  const applied = await appliedMigrations(toolbox)
+  const own = (await migrationFiles(toolbox)).map(({ id }) => id)
+  const first = (await migrationFiles(toolbox, { release: to })).filter(({ phase }) => phase === 'pre')
+  const known = new Set([...own, ...first.map(({ id }) => id)])
+  return own.every(id => applied.has(id)) && [...applied].every(id => known.has(id))
 }

@@ -1,0 +1,116 @@
+import type { FormerProcess } from '../../backends/backend.js'
+import { ROLES } from '../../backends/backend.js'
+import { processes as sidekiqs } from '../../redis/sidekiq.js'
+import type { Step, StepContext } from '../../runbook/step.js'
+import { changeOf, type UpgradeOptions } from './options.js'
+
+/** Notes what runs, which is what is to run afterwards: what an operator has stopped stays stopped. */
+export function lookStep(): Step {
+  return {
+    id: 'look',
+    title: 'Look what runs',
+    effect: 'read',
+    run: async context => {
+      const { toolbox, note } = context
+      const list = (await toolbox.backend.processes?.list()) ?? []
+      const running = list.filter(({ state }) => state !== 'stopped').map(({ role, name, id }) => ({ role, name, id }))
+      await note('ran', JSON.stringify(running))
+      if (toolbox.backend.redis) {
+        const former = await sidekiqs(await toolbox.redis('sidekiq'))
+        await note('sidekiq-before', JSON.stringify(former.map(({ identity }) => identity)))
+      }
+    },
+  }
+}
+
+/** Fetches the release before anything is stopped. */
+export function fetchStep({ to }: UpgradeOptions): Step {
+  return {
+    id: 'fetch',
+    title: `Fetch ${to}`,
+    effect: 'write',
+    needed: async ({ toolbox }) => !(await changeOf(toolbox).isHere(to)) || 'it is here',
+    run: ({ toolbox, progress }) => changeOf(toolbox).fetch(to, progress),
+    repeatable: true,
+    // An image that nothing runs on harms nobody, and the next attempt needs it.
+    undo: async () => undefined,
+  }
+}
+
+/** Makes it the release of the next start; what runs goes on. */
+export function switchStep({ to }: UpgradeOptions): Step {
+  return {
+    id: 'switch',
+    title: `Make ${to} the release of the next start`,
+    effect: 'write',
+    needed: async ({ toolbox }) => (await changeOf(toolbox).parts(to)).length > 0 || 'it is that already',
+    run: async context => {
+      const kept = await changeOf(context.toolbox).write(to, key(context))
+      await context.note('kept', JSON.stringify(kept))
+    },
+    undo: async context => {
+      await changeOf(context.toolbox).putBack(key(context))
+      await changeOf(context.toolbox).forget(key(context))
+    },
+  }
+}
+
+/** Starts the processes anew with the new release. */
+export function bringStep({ to }: UpgradeOptions): Step {
+  return {
+    id: 'bring',
+    title: `Start the processes with ${to}, and wait until they are healthy`,
+    effect: 'write',
+    run: async context => {
+      if (!context.dryRun) await context.note('served', 'yes')
+      await bring(context)
+    },
+    // The files go back first: what is started takes what stands in them.
+    undo: async context => {
+      await changeOf(context.toolbox).putBack(key(context))
+      await bring(context)
+    },
+  }
+}
+
+/** Connections may lead through the processes that are replaced; the lock's may, too. */
+async function bring(context: StepContext): Promise<void> {
+  const { toolbox, dryRun } = context
+  await toolbox.letGoOfRedis()
+  await toolbox.letGoOfDatabase()
+  await changeOf(toolbox).bring(former(context))
+  toolbox.app.forget()
+  if (!dryRun) await context.lockAgain()
+}
+
+/** Stops everything of the old release, and starts it again where the run goes back. */
+export function stopStep(): Step {
+  return {
+    id: 'stop',
+    title: 'Stop web, streaming and Sidekiq',
+    effect: 'write',
+    run: async ({ toolbox }) => {
+      await toolbox.letGoOfRedis()
+      await toolbox.letGoOfDatabase()
+      await toolbox.backend.processes?.stop(ROLES)
+    },
+    undo: async context => {
+      const ran = former(context)
+      const roles = ROLES.filter(role => ran.some(process => process.role === role))
+      await context.toolbox.backend.processes?.start(roles, ran)
+    },
+  }
+}
+
+export function former({ noted }: StepContext): FormerProcess[] {
+  return JSON.parse(noted('ran') ?? '[]') as FormerProcess[]
+}
+
+/** Whether processes of the new release were started, be it for a moment. */
+export function mayHaveServed({ noted }: Pick<StepContext, 'noted'>): boolean {
+  return noted('served') === 'yes'
+}
+
+function key({ runId }: StepContext): string {
+  return `${runId}-release`
+}

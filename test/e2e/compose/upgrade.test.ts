@@ -34,7 +34,7 @@ const broken = `mstdn-ops.test/broken-${process.pid}/mastodon`
 beforeAll(async () => {
   await buildImages(['4.2.9', '4.3.8', '4.5.3', '4.7.2'])
   await buildBroken()
-  stack = await startStack({ version: '4.2.9', variant: 'lean' })
+  stack = await startStack({ version: '4.2.9', variant: 'lean', healthSeconds: 1 })
   story = new BrokenRun(stack)
 }, 300_000)
 afterAll(async () => {
@@ -114,7 +114,7 @@ test(
     expect(result.backup).not.toBeNull()
     expect(result.kept).toEqual([expect.stringContaining('docker-compose.yml.mstdn-ops-')])
     expect(copies()).toEqual(result.kept.map(path => path.slice(stack.projectDir.length + 1)))
-    expect(result.downtime).toMatchObject({ outages: 1, whole: true })
+    expect(result.downtime.whole).toBe(true)
     // Both ask ten times a second, each at its own moments.
     expect(Math.abs(result.downtime.milliseconds - seen.downMs), JSON.stringify({ seen, result })).toBeLessThan(600)
     expect(seen.failed).toBeGreaterThan(0)

@@ -9,7 +9,10 @@ const OWN = (classid: string, oid: string, namespace: string) => `${namespace} !
   AND ${namespace} <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d
     WHERE d.objid = ${oid} AND d.classid = '${classid}'::regclass AND d.deptype = 'e')`
 
-/** NOT NULL is told by the columns: from PostgreSQL 18 on it is a constraint with a name besides. */
+/**
+ * NOT NULL is told by the columns: from PostgreSQL 18 on it is a constraint with a name besides. An index that is not
+ * valid, what a broken CREATE INDEX CONCURRENTLY leaves, is in no dump (pg_dump.c, getIndexes), so no copy has it.
+ */
 const OBJECTS = `SELECT 'column' AS kind, n.nspname || '.' || c.relname || '.' || a.attname AS name,
     concat_ws(' ', row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), format_type(a.atttypid, a.atttypmod),
       a.attnotnull, a.attidentity, a.attgenerated, pg_get_expr(f.adbin, f.adrelid)) AS definition
@@ -18,6 +21,7 @@ const OBJECTS = `SELECT 'column' AS kind, n.nspname || '.' || c.relname || '.' |
   WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm') AND ${OWN('pg_class', 'c.oid', 'n.nspname')}
 UNION ALL
   SELECT 'index', n.nspname || '.' || c.relname, pg_get_indexdef(c.oid) FROM pg_class c
+  JOIN pg_index i ON i.indexrelid = c.oid AND (i.indisvalid OR c.relkind = 'I') AND i.indisready
   JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('i', 'I') AND ${OWN('pg_class', 'c.oid', 'n.nspname')}
     AND n.nspname <> 'pg_toast'
 UNION ALL

@@ -23,6 +23,15 @@ describe('the shape of a database', () => {
     expect(shapeDifferences(shape, { ...shape, 'view public.texts': '0' })).toEqual(['view public.texts is another'])
   })
 
+  test('has no index that is not valid: a dump leaves it out, and a copy would be taken for another', async () => {
+    const database = await server.open('shaped')
+    await database.write('CREATE INDEX texts_ccnew ON statuses (text)')
+    expect(shapeDifferences(shape, await shapeOf(database))).toEqual(['index public.texts_ccnew is too many'])
+    await database.write("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'texts_ccnew'::regclass")
+    expect(shapeDifferences(shape, await shapeOf(database))).toEqual([])
+    await database.close()
+  })
+
   test('of another major version is written in other words, but for its columns', () => {
     const newer = { ...shape, server: '16', 'view public.texts': '0' }
     expect(shapeDifferences(shape, newer)).toEqual([])

@@ -66,9 +66,13 @@ async function migrateAside(context: StepContext): Promise<void> {
   const how = { effect: 'write', env, longKey: longKey(context), onLine: context.progress } as const
   const migrating = () => toolbox.app.run('db.migrate', { phase: 'all' }, how)
   if (dryRun) return void (await migrating())
-  const outcome = await whileRoom(toolbox, fresh, migrating, noteUnseen(context))
-  const left = await noteNothingLeft(context)
-  if (left.length > 0) throw stillPending(left, complaint(outcome))
+  // The app whose sessions were ended tells by its code alone, so that it is looked for what is left within.
+  const untilNothingLeft = async () => {
+    const outcome = await migrating()
+    const left = await noteNothingLeft(context)
+    if (left.length > 0) throw stillPending(left, complaint(outcome))
+  }
+  await whileRoom(toolbox, fresh, untilNothingLeft, noteUnseen(context))
 }
 
 /** Returns what the new database lacks, and notes it where that is nothing. */

@@ -5,6 +5,7 @@ import { takeItsPlace } from '../../../../src/lib/runbooks/db/restore.js'
 import { migrateStep } from '../../../../src/lib/runbooks/replace/migrate.js'
 import { migrateAsideStep, unlessAside } from '../../../../src/lib/runbooks/replace/migrate-aside.js'
 import { namesOf } from '../../../../src/lib/runbooks/replace/names.js'
+import type { Toolbox } from '../../../../src/lib/toolbox.js'
 import { startPostgres, type TestPostgres } from '../../../support/postgres.js'
 import { stepContext } from '../../../support/step-context.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
@@ -80,6 +81,30 @@ test('an app that takes no notice of the name leaves the live database as it is,
   const context = await contextOf({ obeys: false })
   await schemaIn(fresh, FIRST)
   await expect(step.run(context)).rejects.toMatchObject({ code: 'migrations-pending' })
+})
+
+test('an app whose sessions were ended, for the disk was full, is not what is to blame', async () => {
+  const context = await contextOf()
+  await schemaIn(fresh, FIRST)
+  let looked = false
+  const disk = async () => {
+    looked = true
+    return [{ place: 'database', path: '/var/lib/postgresql', freeBytes: 1, totalBytes: 2 } as const]
+  }
+  const ended = async () => {
+    await expect.poll(() => looked).toBe(true)
+    return { ...SAID, stderr: 'PG::ConnectionBad', exitCode: 1 }
+  }
+  const run = (command: AppCommand) => (command.argv[0] === 'ls' ? context.toolbox.app.oneOff().run(command) : ended())
+  const full = toolboxOf({ config: { DB_NAME: LIVE }, oneOff: { run } })
+  const backend = {
+    ...full.backend,
+    postgres: context.toolbox.backend.postgres,
+    storage: { volumes: async () => [], disk },
+  }
+  const { database } = context.toolbox
+  const toolbox = { ...full, backend: backend as unknown as Toolbox['backend'], database }
+  await expect(step.run({ ...context, toolbox })).rejects.toMatchObject({ code: 'no-room' })
 })
 
 test('what cannot be migrated aside is migrated in the live one’s place', async () => {

@@ -10,7 +10,7 @@ import { BROKEN } from './close.js'
 import type { Content } from './content.js'
 import { capturesOf, liveDatabase } from './live.js'
 import { migratedIdsStep } from './migrate.js'
-import { putSafetyBack } from './safety-capture.js'
+import { forgetBack, putSafetyBack } from './safety-capture.js'
 import { mayHaveServed } from './writers.js'
 
 /** Under this key a run notes that it may not write beside the database what is at work there. */
@@ -39,21 +39,30 @@ export function resetStep(prove?: (context: StepContext) => Promise<unknown>): S
     effect: 'write',
     done: async context => context.noted(BROKEN) === 'yes' && (await isEmpty(context)),
     run: async context => {
-      if (!context.dryRun && context.noted(BROKEN) !== 'yes') await prove?.(context)
-      if (!context.dryRun) await noteMark(context)
+      if (context.dryRun) return empty(context)
+      if (context.noted(BROKEN) !== 'yes') await prove?.(context)
+      // Gone on with after an undo that failed: somebody else may have filled it since.
+      else if (await isAnother(context)) await refuseForeign(context)
+      await noteMark(context)
       await empty(context)
     },
     undo: async context => {
-      if (context.noted(BROKEN) !== 'yes') return
-      if ((await markOf(context).catch(() => undefined)) !== context.noted('mark')) {
-        await refuseForeign(context)
-        await putSafetyBack(context, empty)
-        await raiseServed(context)
-      }
-      await context.note(BROKEN, 'no')
-      await forget(context)
+      if (context.noted(BROKEN) === undefined) return
+      if (context.noted(BROKEN) === 'yes') await putBack(context)
+      // A run that goes on all the same empties another database than the one that was marked.
+      if (context.noted('mark')) await forget(context)
+      await context.note('mark', '')
     },
   }
+}
+
+async function putBack(context: StepContext): Promise<void> {
+  if (await isAnother(context).catch(() => true)) {
+    await refuseForeign(context)
+    await putSafetyBack(context, empty)
+    await raiseServed(context)
+  }
+  await context.note(BROKEN, 'no')
 }
 
 /** Restores the backup into the emptied database; once more from the beginning, where a killed run had begun with it. */
@@ -67,6 +76,7 @@ export function fillLiveStep(content: Pick<Content, 'name' | 'line' | 'into'>): 
       context.toolbox.ledger.command(await content.line(context, (await connector.target()).database))
       if (context.dryRun) return
       await refuseForeign(context)
+      await forgetBack(context)
       await ((await isEmpty(context)) ? remember(context) : empty(context))
       await content.into(context, connector)
       await context.toolbox.letGoOfDatabase()
@@ -124,6 +134,7 @@ async function raiseNoted(context: StepContext, raise: typeof raiseAbove): Promi
 /** A reset ends all sessions, that of the lock too. */
 async function empty(context: StepContext): Promise<void> {
   const { toolbox } = context
+  await forgetBack(context)
   await toolbox.letGoOfDatabase()
   await capturesOf(toolbox).reset(() => isEmpty(context))
   if (context.dryRun) return
@@ -181,11 +192,16 @@ async function isEmpty(context: StepContext): Promise<boolean> {
 }
 
 async function noteMark(context: StepContext): Promise<void> {
-  if (context.noted('mark') === undefined) await context.note('mark', await markOf(context))
+  if (!context.noted('mark')) await context.note('mark', await markOf(context))
   await context.note(BROKEN, 'yes')
 }
 
-/** Tells whether the database is still the one that was noted: made anew, it and its tables have other numbers. */
+/** Whether the database is not the one any more that was noted. */
+async function isAnother(context: StepContext): Promise<boolean> {
+  return (await markOf(context)) !== context.noted('mark')
+}
+
+/** Made anew, a database and its tables have other numbers. */
 async function markOf(context: StepContext): Promise<string> {
   const [row] = await inLive(context, database =>
     database.query<{ mark: string }>(

@@ -8,6 +8,8 @@ import { differencesAt } from './content.js'
 import { capturesOf, liveDatabase } from './live.js'
 import { makeBackup, safetyBackup } from './safety-backup.js'
 
+/** Under this key a run notes that the copy holds what the database holds. */
+const PROVEN = 'safety-proven'
 /** How often it is tried to put the safety backup back. */
 const ATTEMPTS = 2
 
@@ -20,22 +22,28 @@ export function safetyCaptureStep(label: string): Step {
     id: 'safety-backup',
     title: 'Let the platform make a safety backup, and prove a copy of it here',
     effect: 'write',
-    done: async context => safetyBackup(context.noted) !== undefined,
+    done: async ({ noted }) => noted(PROVEN) === 'yes',
     run: async context => {
       // Gone on with after an undo that failed: what is in the database now is no state to be kept.
       if (context.noted(BROKEN) === 'yes') return
       const uuid = await captured(context)
       await makeBackup(context, { with: [], label, capture: uuid })
-      if (!context.dryRun) await refuseUnlike(context)
+      if (context.dryRun) return
+      await refuseUnlike(context)
+      await context.note(PROVEN, 'yes')
     },
     // Both stay, and harm nobody: the copy as a backup in the list.
-    undo: async ({ toolbox, runId }) => void (await storeOf(toolbox).clean(await ownerOf(toolbox, runId))),
+    undo: async ({ toolbox, runId, noted, note }) => {
+      // People may write before a run that goes on all the same comes here again: then it needs another one.
+      if (noted(BROKEN) !== 'yes') for (const key of ['safety-mark', PROVEN]) await note(key, '')
+      await storeOf(toolbox).clean(await ownerOf(toolbox, runId))
+    },
   }
 }
 
 async function captured(context: StepContext): Promise<string> {
   const captures = capturesOf(context.toolbox)
-  if (context.noted('safety-mark') === undefined) await context.note('safety-mark', await captures.mark())
+  if (!context.noted('safety-mark')) await context.note('safety-mark', await captures.mark())
   const made = await captures.capture({
     mark: context.noted('safety-mark') ?? '',
     onStarted: ({ id, uuid }) => context.note('safety', JSON.stringify({ id, uuid })),
@@ -93,7 +101,7 @@ export async function putSafetyBack(
 async function backIn(context: StepContext, empty: (context: StepContext) => Promise<void>): Promise<void> {
   const { toolbox, noted, note, progress } = context
   const captures = capturesOf(toolbox)
-  if (noted('back-mark') === undefined) {
+  if (!noted('back-mark')) {
     await empty(context).catch(unlessRefused)
     await note('back-mark', await captures.mark())
   }
@@ -102,7 +110,14 @@ async function backIn(context: StepContext, empty: (context: StepContext) => Pro
   await toolbox.letGoOfDatabase()
   await captures.restore(uuid, { mark: noted('back-mark') ?? '', onProgress })
   const [first] = await unlike(context)
-  if (first !== undefined) throw notBack(first)
+  if (first === undefined) return
+  await forgetBack(context)
+  throw notBack(first)
+}
+
+/** What was put back is gone or no good: the next time it is put back anew, and the transfer of then not taken up. */
+export async function forgetBack({ dryRun, noted, note }: StepContext): Promise<void> {
+  if (!dryRun && noted('back-mark')) await note('back-mark', '')
 }
 
 /** The restore drops what it replaces: a reset that is refused is no reason to leave it. */

@@ -171,6 +171,11 @@ export async function listRuns(dir: string): Promise<RunRecord[]> {
   return records.filter(record => record !== undefined)
 }
 
+/** Returns the folder, beside its journal, of what a run writes down for itself alone; it goes when the run has ended. */
+export function ownFilesOf(dir: string, runId: string): string {
+  return join(dir, `${runId}.rows`)
+}
+
 /** Returns the run with that id, or undefined. */
 export async function findRun(dir: string, runId: string): Promise<RunRecord | undefined> {
   const names = await journalsOf(dir)

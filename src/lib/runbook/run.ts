@@ -1,9 +1,19 @@
+import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf, type OperatorError, RefusedError, UndoneError } from '../errors.js'
 import { runsDir } from '../paths.js'
 import type { Toolbox } from '../toolbox.js'
 import { toolVersion } from '../version.js'
-import { assertResumable, findRun, isUnfinished, Journal, newRunId, type RunRecord, unfinishedRun } from './journal.js'
+import {
+  assertResumable,
+  findRun,
+  isUnfinished,
+  Journal,
+  newRunId,
+  ownFilesOf,
+  type RunRecord,
+  unfinishedRun,
+} from './journal.js'
 import { waitForLeftovers } from './leftovers.js'
 import { takeLock } from './lock.js'
 import { type BoundaryObserver, RunLoop, reasonToGoBack, type TakenStep } from './loop.js'
@@ -104,6 +114,8 @@ export async function abandonRun(toolbox: Toolbox, runId: string): Promise<void>
     refuseOfAnother(toolbox, record)
     const journal = await Journal.reopen(dir, record)
     await journal.end('abandoned', 0).finally(() => journal.close())
+    // Nobody goes on with it, and there may be keys in them.
+    await rm(ownFilesOf(dir, runId), { recursive: true, force: true })
   } finally {
     await lock.release()
   }

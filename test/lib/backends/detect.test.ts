@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { Ledger } from '../../../src/lib/ledger.js'
 import { lacks } from '../../../src/lib/open-toolbox.js'
 import { Output } from '../../../src/lib/output.js'
 import { runsDir } from '../../../src/lib/paths.js'
-import { Journal } from '../../../src/lib/runbook/journal.js'
+import { Journal, ownFilesOf } from '../../../src/lib/runbook/journal.js'
 import { abandonRun, resumeRun } from '../../../src/lib/runbook/run.js'
 import type { Runbook } from '../../../src/lib/runbook/step.js'
 import { Runner } from '../../../src/lib/runner.js'
@@ -172,8 +172,12 @@ describe('an unfinished run of another instance', () => {
     }
   })
 
-  it('is not what a project reached by another path is', async () => {
+  it('is not what a project reached by another path is; abandoned, its own files go', async () => {
     const runId = await unfinished('compose project mastodon in /srv/mastodon')
+    const rows = ownFilesOf(runsDir('main'), runId)
+    mkdirSync(rows)
+    writeFileSync(join(rows, '1.rows'), 'keys and password hashes')
     await abandonRun(await toolboxOf('compose project mastodon in /mnt/mastodon'), runId)
+    expect(existsSync(rows)).toBe(false)
   })
 })

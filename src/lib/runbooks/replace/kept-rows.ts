@@ -11,6 +11,7 @@ import type { TableCopy } from '../../postgres/copy-rows.js'
 import { schemaDump } from '../../postgres/copy-schema.js'
 import { shapeDifferences, shapeOf } from '../../postgres/shape.js'
 import { restoreStage } from '../../postgres/toc.js'
+import { ownFilesOf } from '../../runbook/journal.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { humanBytes, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -161,7 +162,7 @@ async function planned(context: StepContext) {
 }
 
 export function rowsDir({ toolbox, runId }: StepContext): string {
-  return join(runsDir(toolbox.instance.name), `${runId}.rows`)
+  return ownFilesOf(runsDir(toolbox.instance.name), runId)
 }
 
 function removed(context: StepContext): Promise<void> {

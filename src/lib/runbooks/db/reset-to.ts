@@ -17,7 +17,7 @@ import { keptUntil } from '../replace/keep.js'
 import { liveDatabase } from '../replace/live.js'
 import { afterSwap, beforeSwap, compareMergedStep, type MergeSides, mergeStep, ordered } from '../replace/merge.js'
 import { migrateStep } from '../replace/migrate.js'
-import { migrateAsideStep, whyNotAside } from '../replace/migrate-aside.js'
+import { migrateAsideOrRefuse, whyNotAside } from '../replace/migrate-aside.js'
 import { namesOf } from '../replace/names.js'
 import {
   fillStep,
@@ -124,7 +124,7 @@ export async function baselineSteps(
   return [
     restoreStep(backup, options),
     compareStep(backup),
-    ...(isMigratedAside ? [migrateAsideStep(async () => null)] : []),
+    ...(isMigratedAside ? [migrateAsideOrRefuse(async () => null)] : []),
     stopStep(drain(options.drainSeconds)),
     lookStep(),
     ...(isOlder && !isMigratedAside ? migratedSteps(options) : mergedSteps(options)),

@@ -1,4 +1,5 @@
 import { openOther } from '../../backups/restore-into.js'
+import { RefusedError } from '../../errors.js'
 import { appliedIn, type Migration, migrationFiles, pendingMigrations, variablesOf } from '../../mastodon/migrations.js'
 import { whileRoom } from '../../postgres/room.js'
 import type { Step, StepContext } from '../../runbook/step.js'
@@ -37,6 +38,26 @@ export function migrateAsideStep(lacking: Lacking): Step {
     },
     undo: context => context.toolbox.app.oneOff().untilOver(longKey(context)),
   }
+}
+
+/**
+ * The same where what comes next has no other place for it: a state that was not migrated would be served.
+ *
+ * @throws RefusedError where it cannot be done any more.
+ */
+export function migrateAsideOrRefuse(lacking: Lacking): Step {
+  const step = migrateAsideStep(lacking)
+  const needed = async (context: StepContext) => {
+    const is = (await step.needed?.(context)) ?? true
+    if (is === true || context.dryRun || context.noted(ASIDE) === 'yes') return is
+    throw new RefusedError({
+      code: 'not-migrated-aside',
+      message: 'The restored state cannot be migrated beside the live database any more.',
+      cause: `Since the run began that has changed: ${is}.`,
+      next: 'Run the command again.',
+    })
+  }
+  return { ...step, needed }
 }
 
 /** Lets a step that migrates in the live one's place do so only where that was not done beside it. */

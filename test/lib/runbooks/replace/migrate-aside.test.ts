@@ -3,7 +3,11 @@ import type { AppCommand } from '../../../../src/lib/backends/backend.js'
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
 import { takeItsPlace } from '../../../../src/lib/runbooks/db/restore.js'
 import { migrateStep } from '../../../../src/lib/runbooks/replace/migrate.js'
-import { migrateAsideStep, unlessAside } from '../../../../src/lib/runbooks/replace/migrate-aside.js'
+import {
+  migrateAsideOrRefuse,
+  migrateAsideStep,
+  unlessAside,
+} from '../../../../src/lib/runbooks/replace/migrate-aside.js'
 import { namesOf } from '../../../../src/lib/runbooks/replace/names.js'
 import type { Toolbox } from '../../../../src/lib/toolbox.js'
 import { startPostgres, type TestPostgres } from '../../../support/postgres.js'
@@ -122,6 +126,17 @@ test('a live database that lacks some itself is not risked', async () => {
   const behind = { ...context, toolbox: { ...context.toolbox, database: () => server.open(`behind-${runs}`) } }
   expect(await step.needed?.(behind)).toMatch(/lacks some itself/)
   expect(notes).toEqual({})
+})
+
+test('where nothing migrates it later, it is not gone on with unmigrated', async () => {
+  const orRefuse = migrateAsideOrRefuse(async () => 1)
+  const byUrl = await contextOf({ config: { DATABASE_URL: 'postgres://m:p@db/mastodon' } })
+  await schemaIn(fresh, FIRST)
+  await expect(orRefuse.needed?.(byUrl)).rejects.toMatchObject({ code: 'not-migrated-aside' })
+  const context = await contextOf()
+  expect(await orRefuse.needed?.(context)).toBe(true)
+  await orRefuse.run(context)
+  expect(await orRefuse.needed?.(context)).toBe('nothing is pending')
 })
 
 test('a plan shows one of both', async () => {

@@ -31,9 +31,12 @@ export interface Ending {
   journalFailed: boolean
 }
 
-/** Returns how the run is journalled: `not-undone` holds up every other run, the rest do not. */
-export function endOf({ cause, left }: Pick<Ending, 'cause' | 'left'>): RunEnd {
-  if (left.length > 0) return left.every(({ step }) => step.repeatable) ? 'left' : 'not-undone'
+/**
+ * Returns how the run is journalled: `not-undone` holds up every other run, the rest do not. What is in use may not be
+ * made a second time by the command: its run is gone on with, also where its last step could be repeated.
+ */
+export function endOf({ cause, left, inUse }: Pick<Ending, 'cause' | 'left' | 'inUse'>): RunEnd {
+  if (left.length > 0) return inUse === undefined && left.every(({ step }) => step.repeatable) ? 'left' : 'not-undone'
   return cause instanceof Interrupted ? 'interrupted' : 'undone'
 }
 

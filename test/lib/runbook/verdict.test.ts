@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RefusedError } from '../../../src/lib/errors.js'
-import { verdict } from '../../../src/lib/runbook/verdict.js'
+import type { Step } from '../../../src/lib/runbook/step.js'
+import { endOf, verdict } from '../../../src/lib/runbook/verdict.js'
 import { complaint } from '../../../src/lib/runbooks/content/outcome.js'
 
 function told(cause: unknown): string {
@@ -50,5 +51,21 @@ describe('a step that failed', () => {
     )
     expect(complaint({ stdout: '', stderr, exitCode: 1 })).toMatch(/said: ActiveRecord::Encryption.*c\.rb/)
     expect(told(new Error(complaint({ stdout: '', stderr: 'x', exitCode: 137 })))).toContain('The memory ran out')
+  })
+})
+
+describe('a step at the end that could be repeated', () => {
+  const step: Step = { id: 'feeds', title: 'Build feeds', effect: 'write', repeatable: true, run: async () => {} }
+  const ending = { runbook: 'db:reset', runId: 'RUN-ID', cause: new Error('no'), left: [{ step, why: 'failed' }] }
+
+  it('holds up nothing: the command may be run again', () => {
+    expect(endOf(ending)).toBe('left')
+    expect(verdict({ ...ending, journalFailed: false }).next).toContain('Run the command again')
+  })
+
+  it('is gone on with where people use what the run has made', () => {
+    const inUse = 'Visitors were let in.'
+    expect(endOf({ ...ending, inUse })).toBe('not-undone')
+    expect(verdict({ ...ending, inUse, journalFailed: false }).next).toContain('mstdn-ops resume')
   })
 })

@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import type { PostgresConnector, PostgresTarget } from '../backends/backend.js'
 import { connectProblem } from './problems.js'
-import { connectTimeout, openByteStream, type SocketLike } from './stream.js'
+import { connectTimeout, openByteStream, type SocketLike, withSecondTry } from './stream.js'
 
 /** First bytes of what a PostgreSQL server may answer: authentication, error, notice, protocol version, TLS yes. */
 const FIRST_BYTES = 'RENvS'
@@ -37,7 +37,7 @@ export async function openSession(connector: PostgresConnector, options: Session
   const target = await connector.target()
   const database = options.database ?? target.database
   try {
-    return await connect(connector, { ...target, database }, options)
+    return await withSecondTry(() => connect(connector, { ...target, database }, options))
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason
     throw connectProblem(error, connector.where, { user: target.user, database })

@@ -21,6 +21,19 @@ export function connectTimeout(connector: { openStream?: unknown }): number {
   return connector.openStream === undefined ? 15_000 : 60_000
 }
 
+/** The code of an error: what leads to the server could not be started, and nothing was sent. */
+export const NOT_STARTED = 'relay-not-started'
+
+/** Connects once more where what leads to the server could not be started. */
+export async function withSecondTry<T>(connect: () => Promise<T>): Promise<T> {
+  try {
+    return await connect()
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== NOT_STARTED) throw error
+    return connect()
+  }
+}
+
 /** A stream with those methods of a socket that the protocol clients call. It is connected already. */
 export type SocketLike = Duplex & Pick<Socket, 'setNoDelay' | 'setKeepAlive' | 'setTimeout' | 'connecting'>
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import type { Redis } from 'ioredis'
 import type { RedisConnector, RedisTarget } from '../backends/backend.js'
-import { connectTimeout, openByteStream, type SocketLike, timedOut } from '../postgres/stream.js'
+import { connectTimeout, openByteStream, type SocketLike, timedOut, withSecondTry } from '../postgres/stream.js'
 
 /** Milliseconds to wait for TLS. */
 const HANDSHAKE_TIMEOUT = 5_000
@@ -14,7 +14,11 @@ const COMMAND_TIMEOUT = 60_000
  *
  * One connection, once: a lost one is reported by the next command and never made anew behind the caller's back.
  */
-export async function connectClient(connector: RedisConnector, target: RedisTarget, signal?: AbortSignal) {
+export function connectClient(connector: RedisConnector, target: RedisTarget, signal?: AbortSignal): Promise<Redis> {
+  return withSecondTry(() => connected(connector, target, signal))
+}
+
+async function connected(connector: RedisConnector, target: RedisTarget, signal?: AbortSignal): Promise<Redis> {
   const stream = await openStream(connector, target, signal)
   stream.on('error', () => {})
   const client = await clientOver(stream)

@@ -1,10 +1,14 @@
 import { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
+import { NOT_STARTED } from '../../postgres/stream.js'
 import type { Channel } from '../../runner.js'
 import { firstLine } from '../complaints.js'
 
 /** What a container engine says on standard output in place of the server's answer (exit code 126). */
 const ENGINE_SPEAKS = /^(OCI runtime|Error response from daemon|exec failed|unable to start container)/
+
+/** The engine could not start the process for reasons of its own, as it happens when it is busy: nothing has run. */
+const ENGINE_FAILED = /^OCI runtime exec failed: .*(reset by peer|broken pipe|EOF|temporarily unavailable)/
 
 /** How long a relay may take to say why it ended. */
 const MOST_COMPLAINT = 4000
@@ -114,7 +118,7 @@ export class ChannelStream extends Duplex {
 
   #noConnection(cause: string): RefusedError {
     return new RefusedError({
-      code: 'no-connection',
+      code: ENGINE_FAILED.test(cause) ? NOT_STARTED : 'no-connection',
       message: `No connection to ${this.#where}.`,
       cause,
       next: 'See whether its container runs and is healthy: docker compose ps -a',

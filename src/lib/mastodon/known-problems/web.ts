@@ -33,9 +33,9 @@ export const WEB_PROBLEMS: readonly KnownProblem[] = [
   },
   {
     id: 'sidekiq-idle',
-    title: 'Sidekiq could not fetch jobs: the site answers, and nothing happens meanwhile',
+    title: 'The site answers and nothing happens: Sidekiq fetches no jobs',
     explains:
-      'Posts are accepted, but deliveries, notifications, mails and timelines wait for Sidekiq, which did not reach Redis. After a restart of Redis it goes on by itself.',
+      'Posts are accepted, but deliveries, notifications, mails and timelines wait for Sidekiq, which does not run, does not reach Redis, or does not listen to a queue. After a mere restart of Redis it goes on by itself.',
     signs: [{ word: 'Error fetching job', pattern: /\bERROR: Error fetching job: /, seen: true }],
     checks: ['sidekiq', 'queues'],
     offers: [

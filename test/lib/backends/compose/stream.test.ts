@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { ChannelStream } from '../../../../src/lib/backends/compose/stream.js'
 import { Ledger } from '../../../../src/lib/ledger.js'
 import { Output } from '../../../../src/lib/output.js'
+import { withSecondTry } from '../../../../src/lib/postgres/stream.js'
 import { type Channel, Runner } from '../../../../src/lib/runner.js'
 
 /** A relay's process whose end the test decides. */
@@ -89,4 +90,23 @@ test.each([
   if (isWritten) channel.ended.then(() => stream.write('too late'))
   await closed
   expect(stream.errored).toBeNull()
+})
+
+test('a relay that the engine failed to start is started once more, and no other', async () => {
+  const busy =
+    'OCI runtime exec failed: exec failed: unable to start container process: read init-p: connection reset by peer: unknown'
+  const tries = async (complaint: string) => {
+    let count = 0
+    const failure = withSecondTry(async () => {
+      count += 1
+      const { stdout, stream } = relay()
+      const failed = failureOf(stream)
+      stdout.write(complaint)
+      throw await failed
+    })
+    await expect(failure).rejects.toThrow('No connection to PostgreSQL in service db.')
+    return count
+  }
+  expect(await tries(busy)).toBe(2)
+  expect(await tries('OCI runtime exec failed: exec: "bash": executable file not found in $PATH: unknown')).toBe(1)
 })

@@ -12,7 +12,6 @@ import { openDecode } from './database.js'
 import type { Unsealing } from './encryption.js'
 import { type BackupFile, MANIFEST, type TableCount } from './manifest.js'
 import { OWNER } from './owner.js'
-import { sendFile } from './send-file.js'
 import { readSum } from './sink.js'
 import type { StoredBackup } from './store.js'
 
@@ -67,9 +66,6 @@ export function dumpOf({ path, manifest }: StoredBackup, unseal?: Unsealing): Du
   }
 }
 
-/** Bytes that are read at once. */
-const PIECE = 256 * 1024
-
 export interface Feeding {
   onProgress?: (bytes: number) => void
   /** Ends the programs when it is aborted. */
@@ -82,17 +78,13 @@ export interface Feeding {
  * @throws why they did not; the reason of `stop`.
  */
 export async function feed({ path, unseal }: DumpSource, into: Pipeline, { onProgress, stop }: Feeding = {}) {
-  const sent = unseal ? unsealed(path, unseal, into, onProgress) : sendFile(path, into.run.stdin, onProgress)
-  await unlessAborted(fed(sent, into), stop).catch(error => {
+  const source: Readable = createReadStream(path, { highWaterMark: 256 * 1024 })
+  if (onProgress) tell(source, onProgress)
+  const streams = unseal ? [source, unseal.stream(), into.run.stdin] : [source, into.run.stdin]
+  await unlessAborted(fed(pipeline(streams), into), stop).catch(error => {
     if (stop?.aborted) into.run.kill()
     throw error
   })
-}
-
-function unsealed(path: string, unseal: Unsealing, into: Pipeline, onProgress: Feeding['onProgress']): Promise<void> {
-  const source: Readable = createReadStream(path, { highWaterMark: PIECE })
-  if (onProgress) tell(source, onProgress)
-  return pipeline([source, unseal.stream(), into.run.stdin])
 }
 
 /** Waits until all was sent into a pipeline and its programs have ended well; when one fails the others are ended. */

@@ -60,8 +60,12 @@ function refuseEarlyPost(phase: Phase, pending: readonly Migration[]): void {
   })
 }
 
-/** Rails locks the database for the length of a migration by its session, which a pooler gives to others (all versions). */
-async function refusePooler(toolbox: Toolbox): Promise<void> {
+/**
+ * Rails locks the database for the length of a migration by its session, which a pooler gives to others (all versions).
+ *
+ * @throws RefusedError where one stands before the database.
+ */
+export async function refusePooler(toolbox: Toolbox): Promise<void> {
   const database = await toolbox.database()
   if (!database.pooled) return
   throw new RefusedError({
@@ -145,7 +149,8 @@ async function notePlanned(context: StepContext, phase: Phase): Promise<number> 
   return planned.length
 }
 
-function tellProgress(context: StepContext, total: number): (line: string) => void {
+/** Returns what tells the progress of that many migrations by the lines that they print. */
+export function tellProgress(context: StepContext, total: number): (line: string) => void {
   let at = 0
   return line => {
     const told = migrationProgress(line)

@@ -9,6 +9,7 @@ import { hasForeignKeys, imagesShipAssets } from '../../mastodon/releases.js'
 import { MastodonVersion } from '../../mastodon/version.js'
 import type { Toolbox } from '../../toolbox.js'
 import { backup } from '../db/backup.js'
+import { refusePooler } from '../db/migrate.js'
 import { missingSecrets } from './keys.js'
 import { changeOf, nothingToDo, type UpgradeOptions } from './options.js'
 
@@ -45,17 +46,6 @@ function refuseEra({ from, to }: UpgradeOptions): void {
       ? 'The images of that release hold no compiled assets.'
       : 'The database has rows that would be in the way of its first foreign keys.',
     next: 'Change the images by hand, then mstdn-ops db:migrate, assets:precompile and restart.',
-  })
-}
-
-async function refusePooler(toolbox: Toolbox): Promise<void> {
-  const database = await toolbox.database()
-  if (!database.pooled) return
-  throw new RefusedError({
-    code: 'pooler-in-the-way',
-    message: `Migrations do not work through the pooler that stands before ${database.where}.`,
-    cause: 'Each statement may reach another session, so that neither the lock nor what a migration sets holds.',
-    next: 'Let the app’s DATABASE_URL (or DB_HOST and DB_PORT) lead to PostgreSQL itself for the upgrade.',
   })
 }
 

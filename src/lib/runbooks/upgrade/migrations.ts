@@ -1,12 +1,13 @@
-import { RefusedError } from '../../errors.js'
 import type { Phase } from '../../mastodon/catalogue/server.js'
 import { commandFor, outcomeOf } from '../../mastodon/catalogue.js'
-import { appliedMigrations, type Migration, migrationFiles, migrationProgress } from '../../mastodon/migrations.js'
+import { appliedMigrations, type Migration, migrationFiles } from '../../mastodon/migrations.js'
 import { MastodonVersion } from '../../mastodon/version.js'
 import type { Settled, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
+import { tellProgress } from '../db/migrate.js'
+import { stillPending } from '../replace/migrate.js'
 import type { UpgradeOptions } from './options.js'
 
 const TITLES: Readonly<Record<Phase, (to: string) => string>> = {
@@ -74,18 +75,6 @@ async function notePlanned(context: StepContext, phase: Phase, options: UpgradeO
   return planned.length
 }
 
-function tellProgress(context: StepContext, total: number): (line: string) => void {
-  let at = 0
-  return line => {
-    const told = migrationProgress(line)
-    if (told === undefined) return
-    if (told.seconds === undefined) at += 1
-    const now =
-      told.seconds === undefined ? `${at} of ${total}: ${told.name}` : `${told.name} took ${told.seconds.toFixed(1)} s`
-    context.progress(now)
-  }
-}
-
 async function settle(context: StepContext, phase: Phase, options: UpgradeOptions): Promise<Settled> {
   await untilOver(context, phase)
   await noteApplied(context, phase)
@@ -150,12 +139,4 @@ function longKey({ runId }: StepContext, phase: Phase): string {
 
 function listed(note: string | undefined): string[] {
   return (note ?? '').split(' ').filter(Boolean)
-}
-
-function stillPending(left: readonly Migration[], cause: string): RefusedError {
-  return new RefusedError({
-    code: 'migrations-pending',
-    message: `${plural(left.length, 'migration is', 'migrations are')} still pending, ${left[0]?.id} first.`,
-    cause,
-  })
 }

@@ -56,16 +56,17 @@ const RESET: Tried = {
   some: [{ step: 'swap', boundary: 'acted', by: 'kill', after: 'resume' }],
 }
 
-/** All of it three times, as what happens meanwhile differs. */
+/** Killed and failing three times at each place, as what happens meanwhile differs; the third kill ends either way by turns. */
 function breaks({ steps, some }: Tried): (Break & { round: number })[] {
+  if (!FULL) return some.map(one => ({ ...one, round: 1 }))
   const first = { step: steps[0] ?? '', boundary: 'before' as const }
   const places = [first, ...steps.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary })))]
-  const every: Break[] = places.flatMap(place => [
-    { ...place, by: 'kill', after: 'resume' },
-    { ...place, by: 'kill', after: 'undo' },
-    { ...place, by: 'failure' },
-  ])
-  return (FULL ? [1, 2, 3] : [1]).flatMap(round => (FULL ? every : some).map(one => ({ ...one, round })))
+  return [1, 2, 3].flatMap(round =>
+    places.flatMap((place, at): (Break & { round: number })[] => [
+      { ...place, by: 'kill', after: round === 1 || (round === 3 && at % 2 === 0) ? 'resume' : 'undo', round },
+      { ...place, by: 'failure', round },
+    ]),
+  )
 }
 
 /** From then on people may have written into the new state: it is kept even where the run is taken back. */

@@ -66,6 +66,7 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   'media:remove': [word => ['--days', word]],
   'push:clear': null,
   'redis:cli': null,
+  'redis:drop-namespace': null,
   releases: [word => ['-n', word]],
   restart: [word => ['--role', word]],
   resume: null,

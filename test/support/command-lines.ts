@@ -54,6 +54,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'media:refresh': [{ words: ['--account', 'alice'] }],
   'media:remove': [{ words: ['--days', '30'] }],
   'push:clear': [{ words: ['--yes'], exits: [3] }],
+  'redis:drop-namespace': [{ words: [] }],
   'redis:cli': [{ words: ['--', 'PING'] }],
   releases: [{ words: [] }],
   restart: [{ words: ['--role', 'sidekiq'] }],

@@ -136,8 +136,11 @@ export type FormerProcess = Pick<AppProcess, 'role' | 'name' | 'id'>
 
 export interface Processes {
   list(): Promise<AppProcess[]>
-  /** Starts the processes anew with the configuration as it is stored now. Returns when they run and are healthy. */
-  restart(roles: readonly Role[]): Promise<void>
+  /**
+   * Starts the processes anew with the configuration as it is stored now, stopped ones too; where `former` is given, only
+   * those under its names. Returns when they run and are healthy.
+   */
+  restart(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void>
   stop(roles: readonly Role[]): Promise<void>
   /** Starts what is stopped; where `former` is given, only those that are in it, so that no other one is started. */
   start(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void>

@@ -10,8 +10,7 @@ export const redisNamespace: Check = {
     if (!(await toolbox.app.config()).get('REDIS_NAMESPACE')) return ok('REDIS_NAMESPACE is not set.')
     const state = redisNamespaceState(await toolbox.app.version())
     if (state === 'honoured') return ok('REDIS_NAMESPACE is set, and this version honours it.')
-    const fix =
-      'Move the keys to names without the prefix while the app is stopped, then: mstdn-ops config:set REDIS_NAMESPACE --unset'
+    const fix = 'mstdn-ops redis:drop-namespace'
     if (state === 'fatal') return bad('REDIS_NAMESPACE is set: Mastodon does not start with it from 4.4.0 on.', fix)
     return warn('REDIS_NAMESPACE is set: from 4.4.0 on Mastodon will not start with it.', fix)
   },

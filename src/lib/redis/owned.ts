@@ -14,6 +14,8 @@ export type RemovableKind = Exclude<RedisKeyKind, 'jobs'>
 export interface Ownership {
   version: MastodonVersion
   roles: readonly RedisRole[]
+  /** What stands before the names, with its colon; that of the connection where it is absent. */
+  prefix?: string
 }
 
 export interface KeyCount {
@@ -36,7 +38,7 @@ const OURS = 'mstdn-ops:'
  * server shrinks its table.
  */
 export async function countOwned(redis: RedisDatabase, ownership: Ownership): Promise<KeyCount> {
-  const kindOf = classifier(ownership, redis.prefix)
+  const kindOf = classifier(ownership, ownership.prefix ?? redis.prefix)
   const count: KeyCount = { byKind: zero(), others: 0 }
   const ours = bytesOf(redis.key(OURS))
   for await (const names of scan(redis)) {
@@ -74,7 +76,7 @@ export async function unlinkOwned(
     for (const [, words] of tellings) await redis.writeAs(words, removal.verb)
     return { ...zero(), ...Object.fromEntries(present.map(kind => [kind, byKind[kind]])) }
   }
-  return removal.of(classifier(ownership, redis.prefix), new Map(tellings))
+  return removal.of(classifier(ownership, ownership.prefix ?? redis.prefix), new Map(tellings))
 }
 
 interface Words {
@@ -139,7 +141,7 @@ async function verbOf(redis: RedisDatabase): Promise<'UNLINK' | 'DEL'> {
 }
 
 function wordsFor(redis: RedisDatabase, owned: Ownership, kind: RedisKeyKind, count: number, verb: string): Words {
-  const globs = patterns(owned, redis.prefix, kind)
+  const globs = patterns(owned, owned.prefix ?? redis.prefix, kind)
   const find = redis.byHand(['--scan', '--pattern', 'PATTERN']).replace('PATTERN', '"$pattern"')
   return {
     exact: `${verb} … (${count} keys of kind ${kind}: ${globs.join(' ')})`,
@@ -148,7 +150,7 @@ function wordsFor(redis: RedisDatabase, owned: Ownership, kind: RedisKeyKind, co
 }
 
 /** Returns every name of the database, a batch at a time, a character for each byte: a name need not be text. */
-async function* scan(redis: RedisDatabase): AsyncGenerator<string[]> {
+export async function* scan(redis: RedisDatabase): AsyncGenerator<string[]> {
   let cursor = '0'
   do {
     const [next, names] = (await redis.readBytes('SCAN', cursor, 'COUNT', SCANNED)) as [Buffer, Buffer[]]
@@ -157,8 +159,11 @@ async function* scan(redis: RedisDatabase): AsyncGenerator<string[]> {
   } while (cursor !== '0')
 }
 
-/** One look at all names with the patterns here, for a SCAN by pattern reads every name too, and once for each. */
-function classifier(ownership: Ownership, prefix: string): (name: string) => RedisKeyKind | undefined {
+/**
+ * Returns what tells the kind of a name. One look at all names with the patterns here, for a SCAN by pattern reads every
+ * name too, and once for each.
+ */
+export function classifier(ownership: Ownership, prefix: string): (name: string) => RedisKeyKind | undefined {
   const tests = KINDS.flatMap(kind => {
     const globs = patterns(ownership, prefix, kind)
     return globs.length === 0 ? [] : [{ kind, test: new RegExp(`^(?:${globs.map(globSource).join('|')})$`, 's') }]

@@ -30,6 +30,7 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'media:remove': async () => (await import('./content/media.js')).removeMedia,
   'push:clear': async () => (await import('./content/caches.js')).clearPush,
   'redis:cli': async () => (await import('./db/redis-command.js')).redisCommand,
+  'redis:drop-namespace': async () => (await import('./redis/drop-namespace.js')).dropNamespace,
   restart: async () => (await import('./restart/restart.js')).restart,
   rollback: async () => (await import('./db/rollback.js')).rollback,
   scale: async () => (await import('./scale/scale.js')).scale,

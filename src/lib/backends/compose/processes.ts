@@ -46,10 +46,11 @@ export class ComposeProcesses implements Processes {
    *
    * @throws RefusedError when the configuration names another image than the one that runs: that is an upgrade.
    */
-  async restart(roles: readonly Role[]): Promise<void> {
+  async restart(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void> {
     await clearHalfMade(this.#stack)
-    const containers = await this.#stack.containersOf(roles)
-    const services = await this.#stack.servicesOf(roles)
+    const isMeant = (service: string) => former === undefined || former.some(({ name }) => name === service)
+    const containers = (await this.#stack.containersOf(roles)).filter(({ service }) => isMeant(service))
+    const services = (await this.#stack.servicesOf(roles)).filter(isMeant)
     if (services.length === 0) return
     this.#stack.configuration.forget()
     await this.#refuseOtherImage(containers)

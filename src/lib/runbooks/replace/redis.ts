@@ -13,7 +13,7 @@ import type { Toolbox } from '../../toolbox.js'
 const STALE: readonly RemovableKind[] = ['feeds', 'cache', 'volatile', 'sidekiq']
 
 /** Works on every Redis server of the instance, the main one first. */
-async function eachRedis(
+export async function eachRedis(
   toolbox: Toolbox,
   work: (redis: RedisDatabase, ownership: Ownership) => Promise<void>,
 ): Promise<void> {

@@ -82,8 +82,13 @@ export async function noteStoppedFor({ note, noted, dryRun }: StepContext): Prom
   if (!dryRun) await note('stopped-for', String(Date.now() - since))
 }
 
+/** Returns what ran before it was stopped. */
+export function formerNoted({ noted }: Pick<StepContext, 'noted'>): FormerProcess[] {
+  return JSON.parse(noted('ran') ?? '[]') as FormerProcess[]
+}
+
 async function startAgain(context: StepContext): Promise<void> {
-  const ran = JSON.parse(context.noted('ran') ?? '[]') as FormerProcess[]
+  const ran = formerNoted(context)
   const roles = ROLES.filter(role => ran.some(process => process.role === role))
   if (ran.length > 0 || context.dryRun) await processesOf(context.toolbox.backend.processes).start(roles, ran)
 }

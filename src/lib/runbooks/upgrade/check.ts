@@ -84,7 +84,7 @@ function namespaceSet({ to }: UpgradeOptions): RefusedError {
     code: 'redis-namespace-set',
     message: `${to} does not start while REDIS_NAMESPACE is set.`,
     cause: 'From 4.4.0 on all keys stand in Redis without a prefix.',
-    next: 'Rename the keys and take the variable out first, still with the old release: see the release notes of 4.4.0.',
+    next: 'mstdn-ops redis:drop-namespace (still with the old release)',
   })
 }
 

@@ -62,10 +62,7 @@ function namespace({ to }: Leap, { variables }: UpgradeSurroundings): Need[] {
       what: `${NAMESPACE} not set (the app does not start with it)`,
       met: isSet === undefined ? 'unknown' : !isSet,
       found: isSet === undefined ? null : isSet ? 'set' : 'not set',
-      commands: [
-        'While the app is stopped, give the keys in Redis names without the prefix.',
-        `mstdn-ops config:set ${NAMESPACE} --unset`,
-      ],
+      commands: ['mstdn-ops redis:drop-namespace'],
     },
   ]
 }

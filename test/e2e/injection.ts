@@ -36,6 +36,7 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   daily: [word => ['--media-days', word]],
   'db:backup': [word => ['--label', word, '--if-older-than', word], word => ['--with', word], word => ['--rate', word]],
   'db:discard': [word => [word, '--yes']],
+  'db:drop-leftovers': [word => [word, '--yes']],
   'db:backups': null,
   'db:migrate': [word => ['--phase', word]],
   'db:prune': [word => ['--keep-daily', word], word => ['--keep-label', word]],

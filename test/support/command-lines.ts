@@ -31,6 +31,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   daily: [{ words: ['--media-days', '7'] }],
   'db:backup': [{ words: ['--label', 'canary'] }],
   'db:discard': [{ words: ['--yes'] }],
+  'db:drop-leftovers': [{ words: ['index_accounts_on_uri', '--yes'], exits: [2, 3] }],
   'db:backups': [{ words: [] }],
   'db:migrate': [{ words: [] }, { words: ['--phase', 'pre'] }],
   'db:prune': [{ words: ['--keep-daily', '30', '--yes'] }],

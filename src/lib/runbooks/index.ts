@@ -13,6 +13,7 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'cache:clear': async () => (await import('./content/caches.js')).clearCache,
   daily: async () => (await import('./daily/daily.js')).daily,
   'db:discard': async () => (await import('./db/discard.js')).discard,
+  'db:drop-leftovers': async () => (await import('./db/drop-leftovers.js')).dropLeftoversRunbook,
   'db:migrate': async () => (await import('./db/migrate.js')).migrate,
   'db:psql': async () => (await import('./db/psql.js')).sqlStatement,
   'db:reset': async () => (await import('./db/reset.js')).reset,

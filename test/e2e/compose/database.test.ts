@@ -80,6 +80,25 @@ describe('from 4.2.9 to 4.3.8', () => {
     expect(stderr).toContain(`${pre[0]} first`)
   })
 
+  test('an empty table in the way is named, and dropped where nobody has used it', async () => {
+    await stack.faults({})
+    await stack.psql('CREATE TABLE notification_permissions (id bigint)')
+    const failed = await ops('db:migrate', '--phase', 'pre')
+    expect(failed.stderr).toContain('mstdn-ops db:drop-leftovers notification_permissions')
+    expect(failed.exitCode, 'what was applied before it stays').toBe(5)
+    expect((await ops('resume', '--abandon', '--yes')).exitCode).toBe(0)
+    expect((await ops('db:drop-leftovers', 'webhooks', '--yes')).stderr).toContain('counts as done')
+    await stack.psql('INSERT INTO notification_permissions VALUES (1)')
+    expect((await ops('db:drop-leftovers', 'notification_permissions', '--yes')).stderr).toContain('holds rows')
+    await stack.psql('DELETE FROM notification_permissions')
+    const { exitCode, stdout, stderr } = await ops('db:drop-leftovers', 'notification_permissions', '--yes')
+    expect(exitCode, stderr).toBe(0)
+    expect(stdout).toContain('The backup of before')
+    expect(await stack.psql("SELECT to_regclass('notification_permissions') IS NULL")).toBe('t')
+    former = await applied()
+    pre = pre.filter(id => !former.includes(id))
+  })
+
   test('the migrations without the post-deployment ones', async () => {
     await stack.faults({})
     const { result, steps } = await json('db:migrate', '--phase', 'pre')

@@ -1,9 +1,5 @@
 import type { KnownProblem } from './problem.js'
 
-/** Drops only what holds no row: a table that an earlier, broken attempt has left. */
-const DROP_IF_EMPTY =
-  "mstdn-ops db:psql --write -c 'DO $$ BEGIN IF EXISTS (SELECT FROM {name}) THEN RAISE EXCEPTION $m$it holds rows: {name}$m$; END IF; DROP TABLE {name}; END $$' (refused unless the table is empty)"
-
 export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
   {
     id: 'foreign-key-violation',
@@ -44,7 +40,10 @@ export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
         seen: true,
       },
     ],
-    offers: [{ text: 'mstdn-ops db:backup' }, { text: DROP_IF_EMPTY }, { text: 'mstdn-ops db:migrate' }],
+    offers: [
+      { text: 'mstdn-ops db:drop-leftovers {name} (refused unless it is empty and a pending migration makes it)' },
+      { text: 'mstdn-ops db:migrate' },
+    ],
   },
   {
     id: 'index-exists',
@@ -60,8 +59,7 @@ export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
       },
     ],
     offers: [
-      { text: 'mstdn-ops db:backup' },
-      { text: "mstdn-ops db:psql --write -c 'DROP INDEX {name}' (refused where a constraint needs it)" },
+      { text: 'mstdn-ops db:drop-leftovers {name} (refused where a constraint needs it, or nothing makes it again)' },
       { text: 'mstdn-ops db:migrate' },
     ],
   },

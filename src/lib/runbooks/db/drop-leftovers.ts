@@ -1,0 +1,115 @@
+import { RefusedError, UsageError } from '../../errors.js'
+import { makes, migrationsThat } from '../../mastodon/migration-text.js'
+import { pendingMigrations } from '../../mastodon/migrations.js'
+import { dropLeftovers, type Leftover, leftoversOf } from '../../postgres/leftovers.js'
+import type { Consent, Runbook, Step } from '../../runbook/step.js'
+import type { Toolbox } from '../../toolbox.js'
+import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
+import { backup } from './backup.js'
+
+const BACKUP = { with: [], label: 'leftovers' } satisfies Parameters<typeof backup.steps>[1]
+
+export interface LeftoverOptions {
+  names: string[]
+}
+
+export interface LeftoverResult {
+  dropped: string[]
+  /** The statements by which the indexes would be made again. */
+  definitions: string[]
+  backup: string | null
+}
+
+/**
+ * Drops what an attempt to migrate has left, so that the migration that makes it finds its name free. Only a table without
+ * a row, or an index, that a pending migration makes.
+ */
+export const dropLeftoversRunbook: Runbook<LeftoverOptions, LeftoverResult> = {
+  name: 'db:drop-leftovers',
+  check: async (toolbox, { names }) => {
+    await refuse(toolbox, await foundOf(toolbox, names), names)
+    await backup.check?.(toolbox, BACKUP)
+  },
+  consent: async (toolbox, { names }) => consentOf(await foundOf(toolbox, names)),
+  steps: async (_toolbox, { names }) => [safetyBackupStep(BACKUP), dropStep(names)],
+  result: async (_toolbox, { names }, noted) => ({
+    dropped: noted('definitions') === undefined ? [] : names,
+    definitions: JSON.parse(noted('definitions') ?? '[]') as string[],
+    backup: safetyBackup(noted)?.path ?? null,
+  }),
+}
+
+async function foundOf(toolbox: Toolbox, names: readonly string[]): Promise<Leftover[]> {
+  return leftoversOf(await toolbox.database(), names)
+}
+
+function consentOf(found: readonly Leftover[]): Consent {
+  const told = found.map(({ kind, name }) => (kind === 'table' ? `the empty table ${name}` : `the index ${name}`))
+  return { kind: 'yes', question: `Drop ${told.join(', ')}? A pending migration makes it again.` }
+}
+
+async function refuse(toolbox: Toolbox, found: readonly Leftover[], names: readonly string[]): Promise<void> {
+  const missing = names.filter(name => !found.some(one => one.name === name))
+  if (missing.length > 0) throw unknown(missing)
+  const pending = new Set((await pendingMigrations(toolbox)).map(({ id }) => id))
+  for (const one of found) {
+    if (one.filled) throw holdsRows(one.name)
+    if (one.constraint !== null) throw isConstraint(one)
+    const making = await migrationsThat(toolbox, makes(one))
+    if (!making.some(id => pending.has(id))) throw notPending(one, making)
+  }
+}
+
+function dropStep(names: readonly string[]): Step {
+  return {
+    id: 'drop',
+    title: `Drop ${names.join(', ')}`,
+    effect: 'write',
+    atomic: true,
+    irreversible: 'what was dropped stands in the backup of before, and the migration makes it again',
+    done: async ({ toolbox }) => (await foundOf(toolbox, names)).length === 0,
+    run: async ({ toolbox, note }) => {
+      const found = await foundOf(toolbox, names)
+      await note('definitions', JSON.stringify(found.flatMap(({ definition }) => definition ?? [])))
+      await dropLeftovers(await toolbox.database(), found, holdsRows)
+    },
+  }
+}
+
+function unknown(names: readonly string[]): UsageError {
+  return new UsageError({
+    code: 'no-such-leftover',
+    message: `The database has neither a table nor an index called ${names.join(', ')}.`,
+    next: 'Take the name from the message of the migration: mstdn-ops db:migrate, mstdn-ops diagnose',
+  })
+}
+
+function holdsRows(table: string): RefusedError {
+  return new RefusedError({
+    code: 'leftover-holds-rows',
+    message: `The table ${table} holds rows: nothing was dropped.`,
+    cause: 'Something has used it, so that it is no mere remains of an attempt.',
+    next: `See what they are: mstdn-ops db:psql -c 'SELECT * FROM ${table} LIMIT 10'`,
+  })
+}
+
+function isConstraint({ name, table, constraint }: Leftover): RefusedError {
+  return new RefusedError({
+    code: 'leftover-is-constraint',
+    message: `The index ${name} stands behind the constraint ${constraint} of ${table}: nothing was dropped.`,
+    next: 'See what makes it: mstdn-ops diagnose',
+  })
+}
+
+/** What no pending migration makes would be missing for good. */
+function notPending({ name, kind }: Leftover, making: readonly string[]): RefusedError {
+  return new RefusedError({
+    code: 'leftover-in-use',
+    message: `The ${kind} ${name} is no remains of a pending migration: nothing was dropped.`,
+    cause:
+      making.length === 0
+        ? 'No migration of the installed release makes it.'
+        : `Migration ${making.at(-1)}, which makes it, counts as done: the app may use it.`,
+    next: 'mstdn-ops db:migrate (what is pending, and what is in its way)',
+  })
+}

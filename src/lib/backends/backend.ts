@@ -158,15 +158,20 @@ export interface WatchedPage {
   everyMs: number
 }
 
-/** When the page was asked for, in milliseconds, and the status code of the answer, or why there was none. */
+/** When the page was asked for and when that was over, in milliseconds; the status code, or why there was no answer. */
 export interface WatchedAnswer {
   at: number
+  answeredAt: number
   code: string
 }
 
 export interface Watch {
-  /** Returns once every answer was handed over and nothing of it runs any more. */
-  stop(): Promise<void>
+  /**
+   * Resolves once every answer was handed over and nothing of it runs any more.
+   *
+   * @returns false where it had ended by itself before: then nobody looked to the end.
+   */
+  stop(): Promise<boolean>
 }
 
 /** How many processes of each type the platform runs. */

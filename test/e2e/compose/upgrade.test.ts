@@ -115,8 +115,8 @@ test(
     expect(result.kept).toEqual([expect.stringContaining('docker-compose.yml.mstdn-ops-')])
     expect(copies()).toEqual(result.kept.map(path => path.slice(stack.projectDir.length + 1)))
     expect(result.downtime.whole).toBe(true)
-    // Both ask ten times a second, each at its own moments.
-    expect(Math.abs(result.downtime.milliseconds - seen.downMs), JSON.stringify({ seen, result })).toBeLessThan(600)
+    // Both ask ten times a second, each at its own moments: at each end one may have asked up to 0.1 s later.
+    expect(Math.abs(result.downtime.milliseconds - seen.downMs), JSON.stringify({ seen, result })).toBeLessThan(300)
     expect(seen.failed).toBeGreaterThan(0)
     expect(seen.downMs).toBeLessThan(result.took.bring ?? 0)
     await story.expectOver('done')

@@ -9,9 +9,10 @@ const ASK = `require "socket"
 host, port, path, name, pause = ARGV
 $stdout.sync = true
 Thread.report_on_exception = false
+def now = Process.clock_gettime(Process::CLOCK_REALTIME, :millisecond)
 request = "GET #{path} HTTP/1.1\\r\\nHost: #{name}\\r\\nX-Forwarded-Proto: https\\r\\nConnection: close\\r\\n\\r\\n"
 loop do
-  Thread.new(Process.clock_gettime(Process::CLOCK_REALTIME, :millisecond)) do |at|
+  Thread.new(now) do |at|
     code = begin
       Socket.tcp(host, port.to_i, connect_timeout: 5) do |socket|
         socket.write(request)
@@ -20,7 +21,7 @@ loop do
     rescue SystemCallError, SocketError, IOError => e
       e.class.to_s
     end
-    print "#{at} #{code}\\n"
+    print "#{at} #{now} #{code}\\n"
   end
   sleep pause.to_f
 end`
@@ -38,17 +39,20 @@ export async function watchFrom(
   const run = await place.open({ what: 'The watch', script: 'exec ruby -e "$@"', args, effect: 'read' })
   const lines = createInterface({ input: run.stdout })
   lines.on('line', line => {
-    const [at, code] = line.split(' ')
-    if (Number(at) > 0) onAnswer({ at: Number(at), code: code || 'no answer' })
+    const [at, answeredAt, code] = line.split(' ')
+    if (Number(answeredAt) > 0) onAnswer({ at: Number(at), answeredAt: Number(answeredAt), code: code || 'no answer' })
   })
-  // What it was stopped by, or died of, is told by the answers that stopped coming.
-  const ended = run.ended.then(
-    () => undefined,
-    () => undefined,
-  )
+  let stopping = false
+  let lost = false
+  const over = () => {
+    lost = !stopping
+  }
+  const ended = run.ended.then(over, over)
   const stop = async () => {
+    stopping = true
     run.stdin.end()
     await ended
+    return !lost
   }
   return { stop }
 }

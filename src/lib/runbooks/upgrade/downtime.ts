@@ -15,6 +15,8 @@ const NOTE = 'downtime'
 interface Seen {
   watch: Watch | undefined
   answers: WatchedAnswer[]
+  /** Whether somebody looked until it was to end. */
+  whole: boolean
   /** What was seen before the run was gone on with. */
   before: Downtime | undefined
 }
@@ -59,30 +61,45 @@ export function downtimeNoted(noted: StepContext['noted']): Downtime | null {
 }
 
 /**
- * Returns for how long there was no answer: from the first question without one to the first that was answered again.
- * The answers come in any order.
+ * Returns for how long nobody got an answer: from the last answer before a question that failed to the next one after it.
+ * A question counts as failed when it was asked, and as answered when the answer came: one that is asked while a
+ * container has its address and no network yet is sent again after a second, and is answered by what runs by then.
  */
 export function downtimeOf(answers: readonly WatchedAnswer[]): Omit<Downtime, 'whole'> {
   const sum = { milliseconds: 0, outages: 0 }
+  let answered: number | undefined
+  let over: number | undefined
   let since: number | undefined
   let last = 0
-  for (const { at, code } of answers.toSorted((a, b) => a.at - b.at)) {
-    last = at
-    if (!isAnswer(code)) {
-      if (since === undefined) sum.outages += 1
-      since ??= at
-    } else if (since !== undefined) {
-      sum.milliseconds += at - since
+  for (const { time, good } of eventsOf(answers)) {
+    last = time
+    if (!good) {
+      if (since === undefined && (over === undefined || over !== answered)) sum.outages += 1
+      since ??= answered ?? time
+    } else {
+      if (since !== undefined) {
+        sum.milliseconds += time - since
+        over = time
+      }
       since = undefined
+      answered = time
     }
   }
   return since === undefined ? sum : { ...sum, milliseconds: sum.milliseconds + last - since }
 }
 
+function eventsOf(answers: readonly WatchedAnswer[]): { time: number; good: boolean }[] {
+  const events = answers.map(({ at, answeredAt, code }) => {
+    const good = isAnswer(code)
+    return { time: good ? answeredAt : at, good }
+  })
+  return events.sort((a, b) => a.time - b.time || Number(a.good) - Number(b.good))
+}
+
 async function begin(context: StepContext, from: string): Promise<void> {
   const { toolbox, dryRun } = context
   if (dryRun || seen.has(toolbox)) return
-  const record: Seen = { watch: undefined, answers: [], before: downtimeNoted(context.noted) ?? undefined }
+  const record: Seen = { watch: undefined, answers: [], whole: true, before: downtimeNoted(context.noted) ?? undefined }
   seen.set(toolbox, record)
   const page = { path: webHealthPath(MastodonVersion.of(from)), host: await toolbox.app.domain(), everyMs: EVERY_MS }
   try {
@@ -94,8 +111,9 @@ async function begin(context: StepContext, from: string): Promise<void> {
 
 async function stopWatching({ toolbox }: StepContext): Promise<void> {
   const record = seen.get(toolbox)
-  await record?.watch?.stop()
-  if (record) record.watch = undefined
+  if (record?.watch === undefined) return
+  record.whole = (await record.watch.stop()) && record.whole
+  record.watch = undefined
 }
 
 async function noteSeen({ toolbox, note, dryRun }: StepContext): Promise<void> {
@@ -103,7 +121,7 @@ async function noteSeen({ toolbox, note, dryRun }: StepContext): Promise<void> {
   if (dryRun || record === undefined || record.answers.length === 0) return
   const now = downtimeOf(record.answers)
   const { milliseconds = 0, outages = 0 } = record.before ?? {}
-  const whole = record.before === undefined
+  const whole = record.before === undefined && record.whole
   const sum = { milliseconds: milliseconds + now.milliseconds, outages: outages + now.outages, whole }
   await note(NOTE, JSON.stringify(sum))
 }

@@ -8,7 +8,7 @@ import { must } from './process.js'
 export interface Seen {
   asked: number
   failed: number
-  /** From the first request that failed to the first that was answered again, all such times together. */
+  /** From the last answer before a request that failed to the next one after it, all such times together. */
   downMs: number
 }
 
@@ -26,13 +26,14 @@ def ask(address)
 rescue StandardError => e
   e.class.name
 end
+def now = (Time.now.to_f * 1000).to_i
 def addresses = Addrinfo.getaddrinfo(ARGV[0], 3000, nil, :STREAM).map(&:ip_address)
 pause = ARGV[1].to_f
 $stdout.sync = true
 loop do
-  Thread.new((Time.now.to_f * 1000).to_i) do |at|
-    codes = (addresses rescue []).lazy.map { |address| ask(address) }
-    print "#{at} #{codes.find { |code| code == "200" } || "none"}\\n"
+  Thread.new(now) do |at|
+    code = (addresses rescue []).lazy.map { |address| ask(address) }.find { |found| found == "200" } || "none"
+    print "#{at} #{now} #{code}\\n"
   end
   sleep pause
 end`
@@ -69,18 +70,14 @@ export async function startLoad(stack: Stack, perSecond: number): Promise<Load> 
 
 function seenIn(text: string): Seen {
   const lines = text.split('\n').flatMap(line => {
-    const [at, code] = line.split(' ')
-    return code === undefined ? [] : [{ at: Number(at), good: code === '200' }]
+    const [at, over, code] = line.split(' ')
+    return code === undefined ? [] : [{ at: Number(at), over: Number(over), good: code === '200' }]
   })
-  const sorted = lines.sort((a, b) => a.at - b.at)
-  const seen = { asked: sorted.length, failed: sorted.filter(({ good }) => !good).length, downMs: 0 }
-  let since: number | undefined
-  for (const { at, good } of sorted) {
-    if (!good) since ??= at
-    else if (since !== undefined) {
-      seen.downMs += at - since
-      since = undefined
-    }
-  }
-  return seen
+  const failed = lines.filter(({ good }) => !good).map(({ at }) => at)
+  const answered = lines.filter(({ good }) => good).map(({ over }) => over)
+  answered.sort((a, b) => a - b)
+  const pairs = answered.slice(1).map((to, index) => ({ from: answered[index] ?? to, to }))
+  const down = pairs.filter(({ from, to }) => failed.some(at => from <= at && at < to))
+  const downMs = down.reduce((sum, { from, to }) => sum + to - from, 0)
+  return { asked: lines.length, failed: failed.length, downMs }
 }

@@ -7,6 +7,7 @@ import type { Consent, Runbook, Settled, Step, StepContext } from '../../runbook
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
+import { tellingWaits } from './lock-waits.js'
 
 export interface MigrateOptions {
   /** `pre` leaves the post-deployment migrations out; `post` runs them once no other is left; `all` runs everything. */
@@ -132,11 +133,8 @@ async function runMigrations(context: StepContext, phase: Phase): Promise<void> 
   const { toolbox } = context
   const total = await notePlanned(context, phase)
   await context.note('ended', 'no')
-  const outcome = await toolbox.app.run(
-    'db.migrate',
-    { phase },
-    { effect: 'write', longKey: longKey(context), onLine: tellProgress(context, total) },
-  )
+  const how = { effect: 'write', longKey: longKey(context), onLine: tellProgress(context, total) } as const
+  const outcome = await tellingWaits(context, () => toolbox.app.run('db.migrate', { phase }, how))
   await context.note('ended', 'yes')
   if (!context.dryRun) await verify(context, phase, complaint(outcome))
 }

@@ -6,6 +6,7 @@ import type { Settled, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
+import { tellingWaits } from '../db/lock-waits.js'
 import { tellProgress } from '../db/migrate.js'
 import { stillPending } from '../replace/migrate.js'
 import type { UpgradeOptions } from './options.js'
@@ -50,14 +51,15 @@ async function run(context: StepContext, phase: Phase, options: UpgradeOptions):
   const command = commandFor('db.migrate', MastodonVersion.of(options.to), { phase })
   const total = dryRun ? 0 : await notePlanned(context, phase, options)
   await context.note(`ended-${phase}`, 'no')
-  const outcome = await toolbox.app.oneOff().run({
+  const migration = {
     argv: command.argv,
     env: command.env,
     effect: 'write',
     release: options.to,
     longKey: longKey(context, phase),
     onLine: tellProgress(context, total),
-  })
+  } as const
+  const outcome = await tellingWaits(context, () => toolbox.app.oneOff().run(migration))
   await context.note(`ended-${phase}`, 'yes')
   if (dryRun) return
   await noteApplied(context, phase)

@@ -229,6 +229,30 @@ export interface ReleaseChange {
   forget(key: string): Promise<void>
   /** Starts these processes anew with what the next start would take, web first. Returns when they are healthy. */
   bring(former: readonly FormerProcess[]): Promise<void>
+  /** What leads back later, in a run of its own; absent where nothing does. */
+  readonly back?: ReleaseBack
+}
+
+/** The way back to the release before, whose state {@link ReleaseChange.write} has kept. */
+export interface ReleaseBack {
+  /** Returns what is kept under the key. */
+  kept(key: string): Promise<KeptState[]>
+  /** Returns which code, by the names of {@link ReleasePart}, is not here. */
+  missing(names: readonly string[]): Promise<string[]>
+  /** Fetches it. */
+  fetch(names: readonly string[], onProgress: (text: string) => void): Promise<void>
+  /** Puts what is kept under `of` back; what stands in its place now is kept under the key. What runs goes on. */
+  replace(of: string, key: string): Promise<void>
+}
+
+export interface KeptState {
+  /** What was kept, and where it is kept. */
+  path: string
+  copy: string
+  /** SHA-256 of what stands in its place now. */
+  digest: string
+  /** Whether that is what was kept. */
+  isBack: boolean
 }
 
 /** One state of code and configuration that was put into force. */

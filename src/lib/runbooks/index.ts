@@ -35,5 +35,6 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   restart: async () => (await import('./restart/restart.js')).restart,
   rollback: async () => (await import('./db/rollback.js')).rollback,
   scale: async () => (await import('./scale/scale.js')).scale,
+  'upgrade:back': async () => (await import('./upgrade/back/back.js')).upgradeBack,
   upgrade: async () => (await import('./upgrade/upgrade.js')).upgrade,
 }

@@ -1,19 +1,19 @@
-import { existsSync } from 'node:fs'
-import { readFile, realpath, rename, rm } from 'node:fs/promises'
-import { replaceFile, writeSynced } from '../../atomic-file.js'
+import { realpath } from 'node:fs/promises'
+import { replaceFile } from '../../atomic-file.js'
 import { RefusedError } from '../../errors.js'
 import { imageOfRelease } from '../../mastodon/upgrade/images.js'
 import { MastodonVersion } from '../../mastodon/version.js'
 import { shellQuote } from '../../text.js'
 import type { FormerProcess, ReleaseChange, ReleasePart } from '../backend.js'
-import { firstLine } from '../complaints.js'
 import { texts } from '../json.js'
 import { readOrRefuse } from './client.js'
 import { type ServiceConfiguration, servicesFrom } from './configuration.js'
-import { ComposeDocuments } from './documents.js'
 import { imageEdits } from './image-edits.js'
+import { missingImages, pullImage } from './image-store.js'
+import { KeptFiles } from './kept-files.js'
 import type { ComposeProcesses } from './processes.js'
 import { composeFilesOf, envFilesOf } from './project-files.js'
+import { ComposeReleaseBack } from './release-back.js'
 import { clearOverride } from './release-override.js'
 import { isMastodonImage, roleOf } from './roles.js'
 import type { Stack } from './stack.js'
@@ -25,11 +25,15 @@ export class ComposeReleaseChange implements ReleaseChange {
   readonly #stack: Stack
   readonly #processes: Pick<ComposeProcesses, 'renew'>
   readonly #changed: () => void
+  readonly #files: KeptFiles
+  readonly back: ComposeReleaseBack
 
   constructor(stack: Stack, processes: Pick<ComposeProcesses, 'renew'>, changed: () => void) {
     this.#stack = stack
     this.#processes = processes
     this.#changed = changed
+    this.#files = new KeptFiles(stack)
+    this.back = new ComposeReleaseBack(stack, changed)
   }
 
   async parts(version: string): Promise<ReleasePart[]> {
@@ -44,12 +48,7 @@ export class ComposeReleaseChange implements ReleaseChange {
   }
 
   async fetch(version: string, onProgress: (text: string) => void): Promise<void> {
-    for (const image of await this.#missing(version)) {
-      onProgress(image)
-      const pull = this.#stack.project.docker(['pull', image], { effect: 'write', byHand: `docker pull ${image}` })
-      const outcome = await this.#stack.parts.runner.run(pull, line => onProgress(`${image}: ${line}`))
-      if (outcome.exitCode !== 0) throw notFetched(image, firstLine(outcome))
-    }
+    for (const image of await this.#missing(version)) await pullImage(this.#stack, image, onProgress)
   }
 
   /** Reads back what compose makes of the files: where that is not what was meant, they are put back and it is refused. */
@@ -60,12 +59,12 @@ export class ComposeReleaseChange implements ReleaseChange {
     this.#record(parts, [...edits.keys()])
     if (this.#stack.parts.runner.dryRun) return []
     const before = await this.#services()
-    const kept: string[] = []
-    for (const path of edits.keys()) kept.push(await keep(path, key))
+    for (const path of edits.keys()) await this.#files.keep(path, key)
     for (const [path, text] of edits) await replaceFile(path, text)
     this.#changed()
     const wrong = await this.#notAsMeant(before, parts).catch((error: Error) => error.message)
-    if (wrong === undefined) return kept
+    // A run that was killed in here has kept some before.
+    if (wrong === undefined) return (await this.#files.kept(key)).map(({ copy }) => copy)
     await this.putBack(key)
     throw notAsMeant(wrong)
   }
@@ -73,16 +72,12 @@ export class ComposeReleaseChange implements ReleaseChange {
   async putBack(key: string): Promise<void> {
     if (this.#stack.parts.runner.dryRun) return
     await clearOverride(this.#stack)
-    for (const path of await this.#paths()) {
-      const copy = keptName(path, key)
-      if (existsSync(copy)) await replaceFile(path, await readFile(copy, 'utf8'))
-    }
+    await this.#files.putBack(key)
     this.#changed()
   }
 
   async forget(key: string): Promise<void> {
-    if (this.#stack.parts.runner.dryRun) return
-    for (const path of await this.#paths()) await rm(keptName(path, key), { force: true })
+    if (!this.#stack.parts.runner.dryRun) await this.#files.forget(key)
   }
 
   bring(former: readonly FormerProcess[]): Promise<void> {
@@ -125,15 +120,10 @@ export class ComposeReleaseChange implements ReleaseChange {
   }
 
   async #missing(version: string): Promise<string[]> {
-    const images = [...new Set((await this.parts(version)).map(({ to }) => to))]
-    const here = await Promise.all(images.map(image => this.#has(image)))
-    return images.filter((_, at) => !here[at])
-  }
-
-  async #has(image: string): Promise<boolean> {
-    const words = ['image', 'inspect', '--format', '{{.Id}}', image]
-    const invocation = this.#stack.project.docker(words, { timeoutMs: READ_LIMIT_MS })
-    return (await this.#stack.parts.runner.run(invocation)).exitCode === 0
+    return missingImages(
+      this.#stack,
+      (await this.parts(version)).map(({ to }) => to),
+    )
   }
 
   /** By the real path of each file, so that a link stays one. */
@@ -144,15 +134,6 @@ export class ComposeReleaseChange implements ReleaseChange {
     const wanted = parts.map(({ name, from, to }) => ({ service: name, from, to }))
     const edits = await imageEdits(wanted, where)
     return new Map(await Promise.all([...edits].map(async ([path, text]) => [await realpath(path), text] as const)))
-  }
-
-  /** Every file that may hold an image, by its real path. */
-  async #paths(): Promise<string[]> {
-    const { identity } = this.#stack.project
-    const envFiles = envFilesOf(identity)
-    const documents = await ComposeDocuments.read(composeFilesOf(identity), envFiles)
-    const all = [...documents.texts().keys(), ...documents.envFiles()].filter(path => existsSync(path))
-    return [...new Set(await Promise.all(all.map(path => realpath(path))))]
   }
 
   /** Returns what compose reads otherwise than it was meant, in words. */
@@ -178,28 +159,6 @@ export class ComposeReleaseChange implements ReleaseChange {
 
 function namesOf(parts: readonly ReleasePart[], to: string): string {
   return parts.flatMap(part => (part.to === to ? [part.name] : [])).join(', ')
-}
-
-/** By way of a second name: a half-written copy must never count as the kept state. */
-async function keep(path: string, key: string): Promise<string> {
-  const copy = keptName(path, key)
-  if (existsSync(copy)) return copy
-  await writeSynced(`${copy}.part`, await readFile(path, 'utf8'))
-  await rename(`${copy}.part`, copy)
-  return copy
-}
-
-function keptName(path: string, key: string): string {
-  return `${path}.mstdn-ops-${key.replace(/[^\w.-]/g, '_')}`
-}
-
-function notFetched(image: string, cause: string): RefusedError {
-  return new RefusedError({
-    code: 'image-not-fetched',
-    message: `The image ${image} could not be fetched.`,
-    cause,
-    next: `See what is wrong with docker pull ${image}; an image of your own has to be built under that name.`,
-  })
 }
 
 function built(service: string): RefusedError {

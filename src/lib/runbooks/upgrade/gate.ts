@@ -20,7 +20,7 @@ const OLDEST_BEAT = 30
 type Probe = (context: StepContext, version: MastodonVersion) => Promise<string | undefined>
 
 /** Looks whether the new release does its work: web from the database, streaming, and Sidekiq on every queue. */
-export function gateStep(id: 'gate' | 'gate-again', { to }: UpgradeOptions): Step {
+export function gateStep(id: 'gate' | 'gate-again', { to }: Pick<UpgradeOptions, 'to'>): Step {
   return {
     id,
     title: id === 'gate' ? `Look whether ${to} works: web, streaming, Sidekiq and its queues` : 'Look once more',

@@ -1,8 +1,14 @@
 import type { FormerProcess } from '../../backends/backend.js'
 import { ROLES } from '../../backends/backend.js'
+import { appliedMigrations } from '../../mastodon/migrations.js'
 import { processes as sidekiqs } from '../../redis/sidekiq.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { changeOf, type UpgradeOptions } from './options.js'
+
+/** Under these keys an upgrade notes what a rollback of it needs. */
+export const APPLIED_BEFORE = 'applied-before'
+export const IMAGES = 'images'
+export const WRITTEN = 'written'
 
 /** Notes what runs, which is what is to run afterwards: what an operator has stopped stays stopped. */
 export function lookStep(): Step {
@@ -15,12 +21,18 @@ export function lookStep(): Step {
       const list = (await toolbox.backend.processes?.list()) ?? []
       const running = list.filter(({ state }) => state !== 'stopped').map(({ role, name, id }) => ({ role, name, id }))
       await note('ran', JSON.stringify(running))
-      if (toolbox.backend.redis) {
-        const former = await sidekiqs(await toolbox.redis('sidekiq'))
-        await note('sidekiq-before', JSON.stringify(former.map(({ identity }) => identity)))
-      }
+      await noteSidekiqs(context)
+      // A rollback tells by them which ones the former release does not know.
+      await note(APPLIED_BEFORE, [...(await appliedMigrations(toolbox))].join(' '))
     },
   }
+}
+
+/** The gate waits for others. */
+export async function noteSidekiqs({ toolbox, note }: StepContext): Promise<void> {
+  if (toolbox.backend.redis === undefined) return
+  const before = await sidekiqs(await toolbox.redis('sidekiq'))
+  await note('sidekiq-before', JSON.stringify(before.map(({ identity }) => identity)))
 }
 
 /** Fetches the release before anything is stopped. */
@@ -45,18 +57,32 @@ export function switchStep({ to }: UpgradeOptions): Step {
     effect: 'write',
     needed: async ({ toolbox }) => (await changeOf(toolbox).parts(to)).length > 0 || 'it is that already',
     run: async context => {
-      const kept = await changeOf(context.toolbox).write(to, key(context))
+      const change = changeOf(context.toolbox)
+      await noteImages(context, to)
+      const kept = await change.write(to, releaseKey(context))
       await context.note('kept', JSON.stringify(kept))
+      const written = (await change.back?.kept(releaseKey(context))) ?? []
+      await context.note(WRITTEN, JSON.stringify(written.map(({ path, digest }) => ({ path, digest }))))
     },
-    undo: async context => {
-      await changeOf(context.toolbox).putBack(key(context))
-      await changeOf(context.toolbox).forget(key(context))
-    },
+    undo: putFormerBack,
   }
 }
 
+/** Before they are written: a run that is gone on with finds them changed already. */
+async function noteImages({ toolbox, note, noted }: StepContext, to: string): Promise<void> {
+  if (noted(IMAGES) !== undefined) return
+  const parts = await changeOf(toolbox).parts(to)
+  await note(IMAGES, JSON.stringify(parts.map(part => ({ name: part.name, from: part.from, to: part.to }))))
+}
+
+/** Puts back what the run has kept, and forgets it. */
+export async function putFormerBack(context: StepContext): Promise<void> {
+  await changeOf(context.toolbox).putBack(releaseKey(context))
+  await changeOf(context.toolbox).forget(releaseKey(context))
+}
+
 /** Starts the processes anew with the new release. */
-export function bringStep({ to }: UpgradeOptions): Step {
+export function bringStep({ to }: Pick<UpgradeOptions, 'to'>): Step {
   return {
     id: 'bring',
     title: `Start the processes with ${to}, and wait until they are healthy`,
@@ -67,14 +93,14 @@ export function bringStep({ to }: UpgradeOptions): Step {
     },
     // The files go back first: what is started takes what stands in them.
     undo: async context => {
-      await changeOf(context.toolbox).putBack(key(context))
+      await changeOf(context.toolbox).putBack(releaseKey(context))
       await bring(context)
     },
   }
 }
 
 /** Connections may lead through the processes that are replaced; the lock's may, too. */
-async function bring(context: StepContext): Promise<void> {
+export async function bring(context: StepContext): Promise<void> {
   const { toolbox, dryRun } = context
   await toolbox.letGoOfRedis()
   await toolbox.letGoOfDatabase()
@@ -111,6 +137,7 @@ export function mayHaveServed({ noted }: Pick<StepContext, 'noted'>): boolean {
   return noted('served') === 'yes'
 }
 
-function key({ runId }: StepContext): string {
+/** Under this key the files of before are kept. */
+export function releaseKey({ runId }: Pick<StepContext, 'runId'>): string {
   return `${runId}-release`
 }

@@ -16,7 +16,8 @@ export function upgradedText({ from, to, downtime, took, backup, applied, kept, 
   ].join('\n')
 }
 
-function downtimeText(downtime: Downtime | null): string {
+/** Returns for how long it did not answer, in a sentence. */
+export function downtimeText(downtime: Downtime | null): string {
   if (downtime === null) return 'For how long it did not answer could not be seen.'
   const { milliseconds, outages, whole } = downtime
   const least = whole ? '' : ' at least (the run was broken off for a while)'

@@ -1,0 +1,61 @@
+import { RefusedError } from '../../../errors.js'
+import { runsDir } from '../../../paths.js'
+import { findRun, listRuns, type RunRecord } from '../../../runbook/journal.js'
+import type { Toolbox } from '../../../toolbox.js'
+import { type Kept, keptHere, theKept } from '../../db/kept.js'
+import type { UpgradeOptions } from '../options.js'
+import { WRITTEN } from '../serving.js'
+
+/** What journals call the run that takes an upgrade back. */
+export const BACK = 'upgrade:back'
+
+/** What a rollback takes back: the run of an upgrade, or one that replaced the database. */
+export type Target = { upgrade: RunRecord } | { kept: Kept }
+
+/** Returns what the run did, or the newest run that can be taken back. @throws RefusedError where there is none. */
+export async function targetOf(toolbox: Toolbox, runId: string | undefined): Promise<Target> {
+  if (runId !== undefined) {
+    const named = await findRun(runsDir(toolbox.instance.name), runId)
+    if (named?.header.runbook === 'upgrade') return { upgrade: await theUpgrade(toolbox, runId) }
+    return { kept: await theKept(toolbox, runId) }
+  }
+  const upgrade = (await upgradesHere(toolbox)).at(-1)
+  if (upgrade === undefined) return { kept: await theKept(toolbox, undefined) }
+  const [kept] = await keptHere(toolbox)
+  return kept !== undefined && kept.runId > upgrade.header.runId ? { kept } : { upgrade }
+}
+
+/** @throws RefusedError when nothing of it stands. */
+export async function theUpgrade(toolbox: Toolbox, runId: string): Promise<RunRecord> {
+  const all = await upgradesHere(toolbox)
+  const found = all.find(({ header }) => header.runId === runId)
+  if (found !== undefined) return found
+  throw new RefusedError({
+    code: 'no-upgrade-to-take-back',
+    message: `Nothing of run ${runId} can be taken back.`,
+    cause: 'It did not put another release in place, or was taken back already.',
+    next: `mstdn-ops runs:show ${runId}`,
+  })
+}
+
+/** Returns the upgrades whose release was put in place, and that were not taken back since; oldest first. */
+async function upgradesHere(toolbox: Toolbox): Promise<RunRecord[]> {
+  if (toolbox.backend.releases?.change?.back === undefined) return []
+  const all = await listRuns(runsDir(toolbox.instance.name))
+  const back = new Set(all.flatMap(takenBackBy))
+  return all.filter(record => stands(record) && !back.has(record.header.runId))
+}
+
+function stands({ header, end, steps, notes }: RunRecord): boolean {
+  if (header.runbook !== 'upgrade' || !['done', 'abandoned'].includes(end?.end ?? '')) return false
+  return notes.has(WRITTEN) && steps.get('switch') !== 'undone'
+}
+
+function takenBackBy({ header, end }: RunRecord): string[] {
+  return header.runbook === BACK && end?.end === 'done' ? [(header.options as { of: string }).of] : []
+}
+
+/** Returns what the upgrade was asked to do. */
+export function optionsOfUpgrade({ header }: RunRecord): UpgradeOptions {
+  return header.options as UpgradeOptions
+}

@@ -1,0 +1,86 @@
+import { ROLES } from '../../../backends/backend.js'
+import { runsDir } from '../../../paths.js'
+import { findRun } from '../../../runbook/journal.js'
+import type { Step, StepContext } from '../../../runbook/step.js'
+import { drain } from '../../replace/redis.js'
+import { stopStep as databaseStopStep, noteServed, noteStoppedFor } from '../../replace/writers.js'
+import { changeOf } from '../options.js'
+import { bring, lookStep, noteSidekiqs, putFormerBack, releaseKey } from '../serving.js'
+import { type BackOptions, backOf } from './options.js'
+
+/** Notes what is to run afterwards: what runs now, or what ran before an upgrade that was abandoned on its way. */
+export function runningStep({ of }: BackOptions): Step {
+  return {
+    ...lookStep(),
+    id: 'running',
+    run: async context => {
+      const upgrade = await findRun(runsDir(context.toolbox.instance.name), of)
+      if (upgrade?.end?.end !== 'abandoned') return lookStep().run(context)
+      await context.note('ran', upgrade.notes.get('ran') ?? '[]')
+      await noteSidekiqs(context)
+    },
+  }
+}
+
+/** Fetches the former release again, where it is gone, before anything is stopped. */
+export function fetchFormerStep({ to, images }: BackOptions): Step {
+  return {
+    id: 'fetch',
+    title: `Fetch ${to}`,
+    effect: 'write',
+    needed: async ({ toolbox }) => (await backOf(toolbox).missing(images)).length > 0 || 'it is here',
+    run: ({ toolbox, progress }) => backOf(toolbox).fetch(images, progress),
+    repeatable: true,
+    undo: async () => undefined,
+  }
+}
+
+/** Puts the files of before back; what runs goes on. */
+export function putBackStep({ of, to }: BackOptions): Step {
+  return {
+    id: 'put-back',
+    title: `Put the files back that name ${to}`,
+    effect: 'write',
+    run: context => backOf(context.toolbox).replace(releaseKey({ runId: of }), releaseKey(context)),
+    undo: putFormerBack,
+  }
+}
+
+/** Stops everything before the database is replaced. Where the run goes back, the newer release serves again. */
+export function stopStep({ drainSeconds }: BackOptions): Step {
+  const step = databaseStopStep(drain(drainSeconds))
+  const undo = async (context: StepContext) => {
+    // Sidekiq that was told to begin no new job takes none until it is started anew.
+    await context.toolbox.backend.processes?.stop(ROLES)
+    await bring(context)
+  }
+  return { ...step, undo }
+}
+
+/** Starts the former release with the database that it left. */
+export function bringRestoredStep({ to }: BackOptions): Step {
+  return {
+    id: 'bring',
+    title: `Start the processes with ${to}, and wait until they are healthy`,
+    effect: 'write',
+    run: async context => {
+      await noteServed(context)
+      await bring(context)
+      await noteStoppedFor(context)
+    },
+    undo: async ({ toolbox }) => toolbox.backend.processes?.stop(ROLES),
+  }
+}
+
+/** What both runs have kept beside the files is of no use any more. */
+export function tidyStep({ of }: BackOptions): Step {
+  return {
+    id: 'tidy',
+    title: 'Remove the copies of the files',
+    effect: 'write',
+    repeatable: true,
+    run: async ({ toolbox, runId }) => {
+      for (const run of [of, runId]) await changeOf(toolbox).forget(releaseKey({ runId: run }))
+    },
+  }
+}

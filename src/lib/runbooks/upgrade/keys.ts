@@ -24,7 +24,7 @@ export function keysStep(options: UpgradeOptions): Step {
 }
 
 /** Forgets the copy of the former configuration, which holds secrets. */
-export async function forgetKeysCopy(context: StepContext): Promise<void> {
+export async function forgetKeysCopy(context: Pick<StepContext, 'toolbox' | 'runId' | 'noted'>): Promise<void> {
   if (context.noted('keys-kept') !== undefined) await configOf(context.toolbox).forget(key(context))
 }
 
@@ -73,6 +73,6 @@ async function takeBack(context: StepContext): Promise<void> {
   await config.forget(key(context))
 }
 
-function key({ runId }: StepContext): string {
+function key({ runId }: Pick<StepContext, 'runId'>): string {
   return `${runId}-keys`
 }

@@ -57,7 +57,7 @@ export async function whyNotRelease(toolbox: Toolbox, record: RunRecord): Promis
 
 function backupOf(record: RunRecord, cause: string): string {
   const path = safetyBackup(key => record.notes.get(key))?.path
-  if (path != null) return path
+  if (path) return path
   throw new RefusedError({
     code: 'upgrade-without-backup',
     message: `Going back to ${optionsOfUpgrade(record).from} takes the backup of before, and the upgrade made none.`,

@@ -1,9 +1,10 @@
 import { ROLES } from '../../../backends/backend.js'
 import { runsDir } from '../../../paths.js'
-import { findRun } from '../../../runbook/journal.js'
+import { findRun, type RunRecord } from '../../../runbook/journal.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
 import { drain } from '../../replace/redis.js'
 import { stopStep as databaseStopStep, noteServed, noteStoppedFor } from '../../replace/writers.js'
+import { forgetKeysCopy } from '../keys.js'
 import { changeOf } from '../options.js'
 import { bring, lookStep, noteSidekiqs, putFormerBack, releaseKey } from '../serving.js'
 import { type BackOptions, backOf } from './options.js'
@@ -14,12 +15,16 @@ export function runningStep({ of }: BackOptions): Step {
     ...lookStep(),
     id: 'running',
     run: async context => {
-      const upgrade = await findRun(runsDir(context.toolbox.instance.name), of)
+      const upgrade = await upgradeOf(context, of)
       if (upgrade?.end?.end !== 'abandoned') return lookStep().run(context)
       await context.note('ran', upgrade.notes.get('ran') ?? '[]')
       await noteSidekiqs(context)
     },
   }
+}
+
+function upgradeOf({ toolbox }: StepContext, of: string): Promise<RunRecord | undefined> {
+  return findRun(runsDir(toolbox.instance.name), of)
 }
 
 /** Fetches the former release again, where it is gone, before anything is stopped. */
@@ -79,8 +84,13 @@ export function tidyStep({ of }: BackOptions): Step {
     title: 'Remove the copies of the files',
     effect: 'write',
     repeatable: true,
-    run: async ({ toolbox, runId }) => {
+    run: async context => {
+      const { toolbox, runId } = context
       for (const run of [of, runId]) await changeOf(toolbox).forget(releaseKey({ runId: run }))
+      // An upgrade that was abandoned has left the former configuration, too, which holds secrets.
+      const upgrade = await upgradeOf(context, of)
+      const noted = (key: string) => upgrade?.notes.get(key)
+      if (!context.dryRun) await forgetKeysCopy({ toolbox, runId: of, noted })
     },
   }
 }

@@ -2,11 +2,13 @@ import { messageOf, OperatorError } from '../errors.js'
 import type { Toolbox } from '../toolbox.js'
 import type { Check, Finding, Occasion } from './check.js'
 import { clock } from './clock.js'
+import { collation } from './collation.js'
 import { configuration } from './configuration.js'
 import { database } from './database.js'
 import { deadJobs } from './dead-jobs.js'
 import { disk } from './disk.js'
 import { encryptionKeys } from './encryption-keys.js'
+import { indexOrder } from './index-order.js'
 import { indexes } from './indexes.js'
 import { mail } from './mail.js'
 import { migrations } from './migrations.js'
@@ -40,6 +42,8 @@ export const CHECKS: readonly Check[] = [
   pooler,
   migrations,
   indexes,
+  indexOrder,
+  collation,
   volumes,
   disk,
   railsEnv,

@@ -1,5 +1,7 @@
 import type { ReleasePart } from '../../backends/backend.js'
+import { collation } from '../../checks/collation.js'
 import { runChecks } from '../../checks/index.js'
+import { indexOrder } from '../../checks/index-order.js'
 import { indexes } from '../../checks/indexes.js'
 import { volumes } from '../../checks/volumes.js'
 import { RefusedError } from '../../errors.js'
@@ -50,7 +52,7 @@ function refuseEra({ from, to }: UpgradeOptions): void {
 }
 
 async function refuseBadState(toolbox: Toolbox): Promise<void> {
-  const found = await runChecks(toolbox, [volumes, indexes])
+  const found = await runChecks(toolbox, [volumes, indexes, indexOrder, collation])
   const bad = found.find(({ state }) => state === 'bad')
   if (bad === undefined) return
   throw new RefusedError({

@@ -103,7 +103,7 @@ async function inUse(context: StepContext, phase: Phase, options: UpgradeOptions
     migration => applied.has(migration.id) && (migration.phase === 'post' || !options.coexist),
   )
   if (fatal.length === 0) return undefined
-  return `${plural(fatal.length, 'migration was', 'migrations were')} applied that ${options.from} cannot work with: it goes on with ${options.to}, or back by a backup.`
+  return `${plural(fatal.length, 'migration was', 'migrations were')} applied that ${options.from} cannot work with: it goes on with ${options.to}, or, when abandoned, back with the backup of before (mstdn-ops rollback).`
 }
 
 async function untilOver(context: StepContext, phase: Phase): Promise<void> {

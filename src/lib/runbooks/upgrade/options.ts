@@ -5,6 +5,7 @@ import type { UpgradePlan } from '../../mastodon/upgrade/plan.js'
 import { lacks } from '../../open-toolbox.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import type { ReplicaLag } from './replicas.js'
 
 export interface UpgradeOptions {
   /** The installed version when the run was begun, for it is another one when the run is gone on with. */
@@ -31,6 +32,8 @@ export interface UpgradeResult {
   backup: string | null
   /** How many migrations this run applied. */
   applied: number
+  /** How far replicas were behind around the migrations; none where there are no replicas. */
+  replicas: ReplicaLag[]
   /** The project's files as they were before. */
   kept: string[]
   leftToDo: string[]

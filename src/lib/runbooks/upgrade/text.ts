@@ -1,12 +1,24 @@
 import { humanDuration, plural } from '../../text.js'
 import type { Downtime, UpgradeResult } from './options.js'
+import { replicaText } from './replicas.js'
 
 /** Returns what was achieved, for people: the downtime, how long each step took, and what is left to do. */
-export function upgradedText({ from, to, downtime, took, backup, applied, kept, leftToDo }: UpgradeResult): string {
+export function upgradedText({
+  from,
+  to,
+  downtime,
+  took,
+  backup,
+  applied,
+  replicas,
+  kept,
+  leftToDo,
+}: UpgradeResult): string {
   const steps = Object.entries(took).map(([id, ms]) => `  ${id.padEnd(14)} ${(ms / 1_000).toFixed(1).padStart(7)} s`)
   return [
     `Mastodon ${to} has taken the place of ${from}: ${plural(applied, 'migration')} applied.`,
     downtimeText(downtime),
+    ...replicaText(replicas),
     ...(backup === null ? [] : [`The backup of before: ${backup}`]),
     ...(kept.length === 0 ? [] : [`The files of before: ${kept.join(', ')}`]),
     '',

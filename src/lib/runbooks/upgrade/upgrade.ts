@@ -6,6 +6,7 @@ import { gateStep } from './gate.js'
 import { forgetKeysCopy, keysStep } from './keys.js'
 import { appliedNoted, migrateStep } from './migrations.js'
 import { nothingToDo, type UpgradeOptions, type UpgradeResult } from './options.js'
+import { replicaLag, withReplicas } from './replicas.js'
 import { bringStep, fetchStep, lookStep, stopStep, switchStep } from './serving.js'
 
 export type { UpgradeOptions, UpgradeResult } from './options.js'
@@ -29,6 +30,7 @@ export const upgrade: Runbook<UpgradeOptions, UpgradeResult> = {
     took: tookNoted(options, noted),
     backup: safetyBackup(noted)?.path ?? null,
     applied: appliedNoted(noted),
+    replicas: replicaLag(noted),
     kept: JSON.parse(noted('kept') ?? '[]') as string[],
     leftToDo: [...(options.leftToDo ?? []), ...(toolbox.instance.mastodonVersion === undefined ? [] : [CONFIGURED])],
   }),
@@ -57,17 +59,23 @@ function stepsOf(options: UpgradeOptions): Step[] {
 
 function twoPhases(options: UpgradeOptions): Step[] {
   return [
-    migrateStep('pre', options),
+    withReplicas(migrateStep('pre', options)),
     switchStep(options),
     bringStep(options),
     gateStep('gate', options),
-    migrateStep('post', options),
+    withReplicas(migrateStep('post', options)),
     gateStep('gate-again', options),
   ]
 }
 
 function singlePhase(options: UpgradeOptions): Step[] {
-  return [stopStep(), migrateStep('all', options), switchStep(options), bringStep(options), gateStep('gate', options)]
+  return [
+    stopStep(),
+    withReplicas(migrateStep('all', options)),
+    switchStep(options),
+    bringStep(options),
+    gateStep('gate', options),
+  ]
 }
 
 /** The files of the project as they were stay; what holds secrets goes. */

@@ -1,5 +1,6 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Effect, Invocation } from '../runner.js'
+import type { Apart } from './apart.js'
 import type { Captures, DatabaseAddons } from './managed-database.js'
 
 /**
@@ -29,6 +30,7 @@ export interface Backend {
   readonly redis?: RedisConnector
   readonly captures?: Captures
   readonly databases?: DatabaseAddons
+  readonly apart?: Apart
   /** Why an absent facet cannot be had here, and what to do instead. */
   readonly without?: Readonly<Partial<Record<FacetName, Excuse>>>
   close(): Promise<void>
@@ -47,6 +49,7 @@ export type FacetName =
   | 'redis'
   | 'captures'
   | 'databases'
+  | 'apart'
 
 /** Why the platform cannot do something, and what the operator does instead. */
 export interface Excuse {

@@ -3,6 +3,7 @@ import type { PostgresConnector, PostgresTools } from '../backends/backend.js'
 import { lacks } from '../open-toolbox.js'
 import { type Database, openDatabase } from '../postgres/access.js'
 import { openPipeline, type Stage } from '../postgres/pipeline.js'
+import { quoteIdent } from '../postgres/quote.js'
 import { type OnUnseen, whileRoom } from '../postgres/room.js'
 import { type Shape, shapeDifferences, shapeOf } from '../postgres/shape.js'
 import { countRows } from '../postgres/snapshot.js'
@@ -10,7 +11,7 @@ import { listStages, restorableIds, restoreStage } from '../postgres/toc.js'
 import type { Toolbox } from '../toolbox.js'
 import { pouredLine, restoreWords } from './by-hand.js'
 import { dumpTools } from './database.js'
-import type { TableCount } from './manifest.js'
+import type { DatabaseTraits, TableCount } from './manifest.js'
 import { type DumpSource, differingCount, type Feeding, feed } from './verify.js'
 
 /**
@@ -63,6 +64,46 @@ export async function restoreThrough(
   const ids = restorableIds(await contentsOf(tools, source), extensions)
   const clean = isEmpty ? [] : ['--clean', '--if-exists']
   await pour(tools, source, { database, stage: restoreStage([...clean, '-d', database], ids), feeding })
+}
+
+/**
+ * Restores a dump into an empty database so that all of it belongs to the role that owns the database, who need be no
+ * superuser. Extensions are made before, by whom the instance itself is.
+ *
+ * @throws RefusedError at the first error; the reason of `stop`.
+ */
+export async function restoreFor(
+  toolbox: Toolbox,
+  source: DumpSource,
+  to: { database: string; role: string; extensions: readonly DatabaseTraits['extensions'][number][] },
+  { onUnseen, ...feeding }: Feeding & { onUnseen: OnUnseen },
+): Promise<void> {
+  const { database, role, extensions } = to
+  const { tools } = await dumpTools(toolbox)
+  const there = await makeExtensions(toolbox, database, extensions)
+  const ids = restorableIds(await contentsOf(tools, source), there)
+  const pouring = { database, stage: restoreStage([`--role=${role}`, '-d', database], ids), feeding }
+  await whileRoom(toolbox, database, () => pour(tools, source, pouring), onUnseen)
+}
+
+/** Returns the names of all that are there then. */
+async function makeExtensions(
+  toolbox: Toolbox,
+  name: string,
+  wanted: readonly DatabaseTraits['extensions'][number][],
+): Promise<string[]> {
+  const database = await openOther(toolbox, name, 'extensions')
+  try {
+    // In a schema of its own it comes with that: from the dump.
+    const usual = wanted.filter(({ schema }) => schema === 'public' || schema.startsWith('pg_'))
+    for (const { name: extension } of usual) {
+      await database.write(`CREATE EXTENSION IF NOT EXISTS ${quoteIdent(extension)}`)
+    }
+    const rows = await database.query<{ name: string }>('SELECT extname::text AS name FROM pg_extension')
+    return rows.map(({ name: found }) => found)
+  } finally {
+    await database.close()
+  }
 }
 
 interface Pouring {

@@ -75,7 +75,7 @@ async function watched(over: AbortSignal, onUnseen: OnUnseen, look: () => Promis
 }
 
 /** Returns undefined where the backend cannot tell. */
-async function databaseDisk({ backend }: Toolbox): Promise<DiskSpace | undefined> {
+export async function databaseDisk({ backend }: Toolbox): Promise<DiskSpace | undefined> {
   return (await backend.storage?.disk())?.find(({ place }) => place === 'database')
 }
 

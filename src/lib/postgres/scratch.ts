@@ -11,11 +11,11 @@ const DRILL = 'mstdn_ops_drill_'
 
 /** Returns the name of the database of a drill, by the run's id. */
 export async function drillName(toolbox: Toolbox, runId: string): Promise<string> {
-  return `${await drillsOf(toolbox)}${runId.replaceAll(/[^0-9a-z]/g, '_')}`
+  return `${await drillPrefix(toolbox)}${runId.replaceAll(/[^0-9a-z]/g, '_')}`
 }
 
 /** Several instances may share a server: the names of their drills differ by the database that the instance has. */
-async function drillsOf({ backend }: Toolbox): Promise<string> {
+export async function drillPrefix({ backend }: Toolbox): Promise<string> {
   const own = (await backend.postgres?.target())?.database ?? ''
   return `${DRILL}${createHash('sha256').update(own).digest('hex').slice(0, 8)}_`
 }
@@ -58,7 +58,7 @@ export async function mayCreateDatabases(database: Database): Promise<boolean> {
 export async function dropDrills(toolbox: Toolbox, maintenance: Database): Promise<string[]> {
   const rows = await maintenance.query<{ name: string }>(
     'SELECT datname AS name FROM pg_database WHERE left(datname, length($1::text)) = $1::text',
-    [await drillsOf(toolbox)],
+    [await drillPrefix(toolbox)],
   )
   for (const { name } of rows) await dropDatabase(maintenance, name)
   return rows.map(({ name }) => name)

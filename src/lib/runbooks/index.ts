@@ -37,4 +37,5 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   scale: async () => (await import('./scale/scale.js')).scale,
   'upgrade:back': async () => (await import('./upgrade/back/back.js')).upgradeBack,
   upgrade: async () => (await import('./upgrade/upgrade.js')).upgrade,
+  'upgrade:rehearse': async () => (await import('./upgrade/rehearse/rehearse.js')).rehearse,
 }

@@ -1,5 +1,6 @@
 import type { Instance } from '../../instance.js'
 import type { Backend } from '../backend.js'
+import { ComposeApart } from './apart.js'
 import { DockerWords, findClient } from './client.js'
 import { ComposeConfig } from './config.js'
 import type { Container } from './containers.js'
@@ -62,6 +63,7 @@ export async function composeBackend(options: ComposeOptions, parts: ComposePart
     storage: new ComposeStorage(stack),
     postgres,
     redis,
+    apart: new ComposeApart(stack, environment, change),
     close: async () => undefined,
   }
 }

@@ -35,6 +35,10 @@ const WITHOUT: NonNullable<Backend['without']> = {
     cause: 'Disks and volumes are the platform’s own.',
     next: 'heroku pg:info shows how much of the database plan is used.',
   },
+  apart: {
+    cause: 'A dyno of another release would need an app and a database of its own.',
+    next: 'Restore a backup into a second app, deploy the release there, and see how it migrates.',
+  },
 }
 
 /**

@@ -174,10 +174,18 @@ async function drilled(
   return first === undefined || others.length === 0 ? first : `${first} And ${others.length} more.`
 }
 
-/** A migration under way would be slowed down, and Rails' lock on it is held in the database itself. */
 async function refuseDrill(toolbox: Toolbox, { manifest }: StoredBackup): Promise<void> {
   if (!(await mayCreateDatabases(await toolbox.database()))) throw noDrill()
   await refuseWithoutRoom(toolbox, manifest.postgres.database.bytes)
+  await refuseBesideMigration(toolbox)
+}
+
+/**
+ * Refuses what would slow a migration down that is under way: Rails' lock on it is held in the database itself.
+ *
+ * @throws RefusedError where one seems to be.
+ */
+export async function refuseBesideMigration(toolbox: Toolbox): Promise<void> {
   const [row] = await (await toolbox.database()).query<{ locks: number }>(
     `SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
@@ -185,7 +193,7 @@ async function refuseDrill(toolbox: Toolbox, { manifest }: StoredBackup): Promis
   if (!row?.locks) return
   throw new RefusedError({
     code: 'migration-under-way',
-    message: 'A migration seems to be under way: no drill beside it.',
+    message: 'A migration seems to be under way: no database is restored beside it.',
     cause: 'Somebody holds an advisory lock in the database, as Rails does while it migrates.',
     next: 'Wait until it has ended, then run the command again.',
   })

@@ -34,7 +34,8 @@ export async function missingSecrets(config: Config, options: Pick<UpgradeOption
   return (await missing(config, options)).filter(name => !made.includes(name))
 }
 
-async function missingKeys(config: Config, options: UpgradeOptions): Promise<string[]> {
+/** Returns the encryption keys that the upgrade makes. */
+export async function missingKeys(config: Config, options: Pick<UpgradeOptions, 'from' | 'to'>): Promise<string[]> {
   const made = madeFor(options)
   return (await missing(config, options)).filter(name => made.includes(name))
 }

@@ -1,0 +1,77 @@
+import type { Apart } from '../../../backends/apart.js'
+import { openBackup } from '../../../backups/store.js'
+import { RefusedError } from '../../../errors.js'
+import { lacks } from '../../../open-toolbox.js'
+import { mayCreateRoles } from '../../../postgres/apart-role.js'
+import { databaseDisk } from '../../../postgres/room.js'
+import { humanBytes } from '../../../text.js'
+import type { Toolbox } from '../../../toolbox.js'
+import { refuseBesideMigration } from '../../db/verify.js'
+import { refuse } from '../check.js'
+import { nothingToDo } from '../options.js'
+import type { RehearsalOptions } from './options.js'
+
+/** A second database needs that much of the first: its tables, its indexes, and what migrations write anew. */
+const OF_DATABASE = 1.5
+
+/** Returns the facet, or refuses with the reason why nothing can be rehearsed here. */
+export function apartOf({ backend }: Pick<Toolbox, 'backend'>): Apart {
+  if (backend.apart) return backend.apart
+  throw lacks(backend, 'apart', 'place apart in which a release could be rehearsed', HOW_ELSE)
+}
+
+const HOW_ELSE = 'Restore a backup on another machine, and upgrade that first.'
+
+/** Refuses what is in the way of the rehearsal: all that is in the way of the upgrade, and what it needs besides. */
+export async function refuseRehearsal(toolbox: Toolbox, { upgrade, backup }: RehearsalOptions): Promise<void> {
+  const apart = apartOf(toolbox)
+  if (nothingToDo(upgrade)) return
+  await refuse(toolbox, { ...upgrade, backup: false })
+  await apart.usable()
+  const database = await toolbox.database()
+  if (!(await mayCreateRoles(database))) throw noRole((await toolbox.backend.postgres?.target())?.user ?? 'mastodon')
+  await refuseBesideMigration(toolbox)
+  await refuseWithoutRoomFor(toolbox, backup === null ? await liveBytes(toolbox) : await backupBytes(backup))
+}
+
+async function refuseWithoutRoomFor(toolbox: Toolbox, bytes: number): Promise<void> {
+  const log = await logBytes(toolbox)
+  const needed = Math.ceil(bytes * OF_DATABASE) + Math.min(bytes, log)
+  const disk = await databaseDisk(toolbox)
+  if (disk === undefined) return toolbox.output.warn(`${humanBytes(needed)} are needed; how much is free is not known.`)
+  if (disk.freeBytes >= needed) return
+  throw new RefusedError({
+    code: 'no-room',
+    message: 'There is not enough room to rehearse beside the live database.',
+    cause: `${humanBytes(needed)} are needed in ${disk.path} (1.5 × the database, and the server’s log), ${humanBytes(disk.freeBytes)} are free.`,
+    next: 'Make room on the database’s disk, or restore a backup on another machine and upgrade that first.',
+  })
+}
+
+/** What is written goes through the server's log as well, which grows to about this. */
+async function logBytes(toolbox: Toolbox): Promise<number> {
+  const [row] = await (await toolbox.database()).query<{ bytes: number }>(
+    "SELECT pg_size_bytes(current_setting('max_wal_size')) AS bytes",
+  )
+  return row?.bytes ?? 0
+}
+
+async function liveBytes(toolbox: Toolbox): Promise<number> {
+  const [row] = await (await toolbox.database()).query<{ bytes: number }>(
+    'SELECT pg_database_size(current_database()) AS bytes',
+  )
+  return row?.bytes ?? 0
+}
+
+async function backupBytes(path: string): Promise<number> {
+  return (await openBackup(path)).manifest.postgres.database.bytes
+}
+
+function noRole(user: string): RefusedError {
+  return new RefusedError({
+    code: 'no-role-apart',
+    message: 'No role and database can be made here for a rehearsal.',
+    cause: `The migrations run as a role that may touch the scratch database alone, and ${user} may not make one.`,
+    next: `As a superuser: ALTER ROLE "${user}" CREATEDB CREATEROLE; it may be taken back afterwards.`,
+  })
+}

@@ -1,0 +1,208 @@
+import type { AppOutcome } from '../../../backends/backend.js'
+import { openOther } from '../../../backups/restore-into.js'
+import type { Phase } from '../../../mastodon/catalogue/server.js'
+import { commandFor } from '../../../mastodon/catalogue.js'
+import { explanationOf } from '../../../mastodon/known-problems.js'
+import { appliedIn, type Migration, migrationFiles, migrationProgress } from '../../../mastodon/migrations.js'
+import { newEncryptionKeys } from '../../../mastodon/secrets.js'
+import { MastodonVersion } from '../../../mastodon/version.js'
+import type { Database } from '../../../postgres/access.js'
+import { watchMigrations } from '../../../postgres/migration-watch.js'
+import { drillName } from '../../../postgres/scratch.js'
+import type { Step, StepContext } from '../../../runbook/step.js'
+import type { Toolbox } from '../../../toolbox.js'
+import { configOf } from '../../config/change.js'
+import { complaint } from '../../content/outcome.js'
+import { tellProgress } from '../../db/migrate.js'
+import { missingKeys } from '../keys.js'
+import type { UpgradeOptions } from '../options.js'
+import { apartOf } from './check.js'
+import type { DiskSeen, FailedMigration, PhaseSeen, TimedMigration } from './options.js'
+import { clearAway, passwordOf } from './scratch.js'
+
+const TITLES: Readonly<Record<Phase, (to: string) => string>> = {
+  pre: to => `Run the first migrations of ${to} there`,
+  post: to => `Run the post-deployment migrations of ${to} there`,
+  all: to => `Run all migrations of ${to} there`,
+}
+const DISK = 'disk'
+/** Passed over where one phase has failed. */
+const ILL = 'a migration has failed'
+
+/** Makes the network and the Redis. */
+export function placeStep(): Step {
+  return {
+    id: 'place',
+    title: 'Make a network without a way out, with an empty Redis',
+    effect: 'write',
+    run: ({ toolbox, runId }) => apartOf(toolbox).open(runId),
+    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+  }
+}
+
+/** Migrates the scratch database. What fails there is the answer, not a failure of the rehearsal. */
+export function rehearseStep(phase: Phase, options: UpgradeOptions): Step {
+  return {
+    id: `rehearse-${phase}`,
+    title: TITLES[phase](options.to),
+    effect: 'write',
+    needed: async context => {
+      if (context.dryRun) return true
+      if (phasesSeen(context.noted).some(({ failed }) => failed !== null)) return ILL
+      return (await pending(context, phase, options)).length > 0 || 'nothing is pending'
+    },
+    run: async context => {
+      if (!context.dryRun) await noteSeen(context, await rehearsed(context, phase, options))
+    },
+    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+  }
+}
+
+/** Returns what was seen of each phase so far. */
+export function phasesSeen(noted: StepContext['noted']): PhaseSeen[] {
+  return (['pre', 'post', 'all'] as const).flatMap(phase => JSON.parse(noted(`seen-${phase}`) ?? '[]') as PhaseSeen[])
+}
+
+/** Returns how the disk was filled; undefined where nothing was migrated. */
+export function diskSeen(noted: StepContext['noted']): DiskSeen | undefined {
+  return JSON.parse(noted(DISK) ?? 'null') ?? undefined
+}
+
+async function noteSeen({ note }: StepContext, seen: PhaseSeen): Promise<void> {
+  await note(`seen-${seen.phase}`, JSON.stringify([seen]))
+}
+
+async function rehearsed(context: StepContext, phase: Phase, options: UpgradeOptions): Promise<PhaseSeen> {
+  const { toolbox, runId } = context
+  const database = await openOther(toolbox, await drillName(toolbox, runId), 'rehearsal')
+  try {
+    const before = await fill(database)
+    const planned = await pending(context, phase, options)
+    const log = new MigrationLog(phase, tellProgress(context, planned.length))
+    const watch = await watchMigrations(database, () => log.current)
+    const started = Date.now()
+    const outcome = await migrated(context, phase, { options, onLine: log.line })
+    const seconds = (Date.now() - started) / 1_000
+    const { locks, rewrites, problem } = await watch.stop()
+    await noteDisk(context, before, await fill(database))
+    const left = await pending(context, phase, options)
+    const failed = left.length === 0 ? null : failure(left, log, outcome)
+    return { phase, seconds, migrations: log.ended, locks, rewrites, unseen: problem, failed }
+  } finally {
+    await database.close()
+  }
+}
+
+async function migrated(
+  { toolbox, runId, stop }: StepContext,
+  phase: Phase,
+  { options, onLine }: { options: UpgradeOptions; onLine: (line: string) => void },
+): Promise<AppOutcome> {
+  const { argv, env } = commandFor('db.migrate', MastodonVersion.of(options.to), { phase })
+  const name = await drillName(toolbox, runId)
+  const database = { name, user: name, password: passwordOf({ runId }) }
+  const secrets = await keysFor(toolbox, options)
+  return apartOf(toolbox).run({
+    ...{ key: runId, release: options.to, argv, env: env ?? {}, secrets, database, onLine, stop },
+  })
+}
+
+/** The upgrade makes them; here they live as long as the rehearsal. */
+async function keysFor(toolbox: Toolbox, options: UpgradeOptions): Promise<Record<string, string>> {
+  const missing = toolbox.backend.config ? await missingKeys(configOf(toolbox), options) : []
+  const made = newEncryptionKeys()
+  return Object.fromEntries(missing.map(name => [name, made[name] ?? '']))
+}
+
+/** What the process prints of its migrations. */
+class MigrationLog {
+  readonly ended: TimedMigration[] = []
+  readonly #phase: Phase
+  readonly #tell: (line: string) => void
+  #under: { id: string; name: string } | undefined
+
+  constructor(phase: Phase, tell: (line: string) => void) {
+    this.#phase = phase
+    this.#tell = tell
+  }
+
+  readonly line = (line: string): void => {
+    this.#tell(line)
+    const told = migrationProgress(line)
+    if (told === undefined) return
+    const { id, name, seconds } = told
+    this.#under = seconds === undefined ? { id, name } : undefined
+    if (seconds !== undefined) this.ended.push({ id, name, phase: this.#phase, seconds })
+  }
+
+  /** The name of the one that is under way. */
+  get current(): string | null {
+    return this.#under?.name ?? null
+  }
+
+  get under(): { id: string; name: string } | undefined {
+    return this.#under
+  }
+}
+
+/** Output may have come to its end before the migration's first line: then the next pending one is to blame. */
+function failure(left: readonly Migration[], log: MigrationLog, outcome: AppOutcome): FailedMigration {
+  const reason = complaint(outcome)
+  const { id, name } = log.under ?? { id: outcome.exitCode === 0 ? (left[0]?.id ?? null) : null, name: null }
+  return { id, name, reason, explanation: explanationOf(`${outcome.stderr}\n${outcome.stdout}`) ?? null }
+}
+
+/** By the files of the release, in the scratch database. */
+async function pending(context: StepContext, phase: Phase, { to }: UpgradeOptions): Promise<Migration[]> {
+  const { applied, files } = await scratchSchema(context, to)
+  const left = files.filter(({ id }) => !applied.has(id))
+  return phase === 'all' ? left : left.filter(migration => migration.phase === phase)
+}
+
+/** Returns what the scratch database has had, and what the release brings. */
+export async function scratchSchema(
+  { toolbox, runId }: Pick<StepContext, 'toolbox' | 'runId'>,
+  release: string,
+): Promise<{ applied: ReadonlySet<string>; files: Migration[] }> {
+  const database = await openOther(toolbox, await drillName(toolbox, runId), 'rehearsal')
+  try {
+    return { applied: await appliedIn(database), files: await filesOf(toolbox, release) }
+  } finally {
+    await database.close()
+  }
+}
+
+const read = new WeakMap<Toolbox, Promise<Migration[]>>()
+
+/** The files of a release do not change, and reading them starts a process. */
+function filesOf(toolbox: Toolbox, release: string): Promise<Migration[]> {
+  const found = read.get(toolbox) ?? migrationFiles(toolbox, { release })
+  read.set(toolbox, found)
+  return found
+}
+
+interface Filled {
+  bytes: number
+  /** Where the server's log stands. */
+  log: string
+}
+
+async function fill(database: Database): Promise<Filled> {
+  const [row] = await database.query<Filled>(
+    'SELECT pg_database_size(current_database()) AS bytes, pg_current_wal_lsn()::text AS log',
+  )
+  return row ?? { bytes: 0, log: '0/0' }
+}
+
+/** Over all phases. */
+async function noteDisk(context: StepContext, before: Filled, after: Filled): Promise<void> {
+  const known = diskSeen(context.noted)
+  const log = (known?.log ?? 0) + position(after.log) - position(before.log)
+  await context.note(DISK, JSON.stringify({ before: known?.before ?? before.bytes, after: after.bytes, log }))
+}
+
+/** `16/B374D848`: the upper and the lower 32 bits. */
+function position(log: string): number {
+  const [high = '0', low = '0'] = log.split('/')
+  return Number.parseInt(high, 16) * 2 ** 32 + Number.parseInt(low, 16)
+}

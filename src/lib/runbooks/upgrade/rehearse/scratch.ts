@@ -1,0 +1,147 @@
+import { dumpDatabase } from '../../../backups/database.js'
+import type { DatabaseTraits } from '../../../backups/manifest.js'
+import { ownerOf } from '../../../backups/owner.js'
+import { restoreFor } from '../../../backups/restore-into.js'
+import { openBackup, storeOf } from '../../../backups/store.js'
+import { type DumpSource, dumpOf } from '../../../backups/verify.js'
+import { RefusedError } from '../../../errors.js'
+import { createApartRole, dropApartRoles, reachOf } from '../../../postgres/apart-role.js'
+import { createLike, drillName, dropDrills, withMaintenance } from '../../../postgres/scratch.js'
+import type { Step, StepContext } from '../../../runbook/step.js'
+import { humanBytes } from '../../../text.js'
+import type { Toolbox } from '../../../toolbox.js'
+import { noteUnseen } from '../../replace/room.js'
+import { apartOf } from './check.js'
+import type { RehearsalOptions, RehearsalResult } from './options.js'
+
+/** Under these keys the run notes what it works with. */
+export const SOURCE = 'source'
+export const MAY_CONNECT = 'may-connect'
+
+/** The password lives in this process alone: a rehearsal is not gone on with by another one. */
+const passwords = new Map<string, string>()
+
+/** Returns the password of the run's role. */
+export function passwordOf({ runId }: Pick<StepContext, 'runId'>): string {
+  const password = passwords.get(runId)
+  if (password === undefined) throw new Error('the role of the rehearsal was made by another process')
+  return password
+}
+
+/** Removes all that rehearsals of the instance have made, under way or left by a kill: the lock tells which it is. */
+export async function clearAway(toolbox: Toolbox, runId: string): Promise<void> {
+  if (toolbox.dryRun) return
+  // What works in the database goes first.
+  await apartOf(toolbox).close()
+  await withMaintenance(toolbox, 'rehearsal', async maintenance => {
+    await dropDrills(toolbox, maintenance)
+    await dropApartRoles(toolbox, maintenance)
+  })
+  await storeOf(toolbox).clean(await ownerOf(toolbox, runId))
+}
+
+export function clearStep(): Step {
+  return {
+    id: 'clear',
+    title: 'Clear away what a killed rehearsal has left',
+    effect: 'write',
+    repeatable: true,
+    run: ({ toolbox, runId }) => clearAway(toolbox, runId),
+    undo: async () => undefined,
+  }
+}
+
+/** The last step: what stands from here on is the answer alone. */
+export function removeStep(): Step {
+  return {
+    id: 'remove',
+    title: 'Remove the database, the role, the network and the Redis of the rehearsal',
+    effect: 'write',
+    repeatable: true,
+    run: ({ toolbox, runId }) => clearAway(toolbox, runId),
+    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+  }
+}
+
+/** Makes the role, its database, and fills it. */
+export function restoreStep({ backup }: RehearsalOptions): Step {
+  return {
+    id: 'restore',
+    title: `${backup === null ? 'Dump the database, and restore that' : 'Restore the newest backup'} into a database of its own`,
+    effect: 'write',
+    run: async context => {
+      if (!context.dryRun) await filled(context, backup)
+    },
+    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+  }
+}
+
+async function filled(context: StepContext, backup: string | null): Promise<void> {
+  const { toolbox, runId } = context
+  const name = await drillName(toolbox, runId)
+  await withMaintenance(toolbox, 'rehearsal', async maintenance => {
+    const password = await createApartRole(maintenance, name)
+    toolbox.output.redactor.add('password of the rehearsal', password)
+    passwords.set(runId, password)
+  })
+  await refuseReach(context, name)
+  if (backup === null) await fromDump(context, name)
+  else await fromBackup(context, backup, name)
+}
+
+/** Where everybody may change what the instance has, so could the migrations by mistake. */
+async function refuseReach({ toolbox, note }: StepContext, role: string): Promise<void> {
+  const { databases, tables } = await reachOf(await toolbox.database(), role, role)
+  await note(MAY_CONNECT, JSON.stringify(databases))
+  if (tables.length === 0) return
+  throw new RefusedError({
+    code: 'open-tables',
+    message: 'Everybody who connects may read or change tables of the live database: nothing is rehearsed beside it.',
+    cause: `PUBLIC was granted rights on ${tables.slice(0, 5).join(', ')}.`,
+    next: `REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, if nothing of yours needs it.`,
+  })
+}
+
+async function fromBackup(context: StepContext, path: string, name: string): Promise<void> {
+  const backup = await openBackup(path)
+  const { startedAt, postgres } = backup.manifest
+  await noteSource(context, { backup: backup.name, at: startedAt, bytes: postgres.database.bytes })
+  await restored(context, { source: dumpOf(backup), traits: postgres.database, name })
+}
+
+/** The dump lies in the store's folder, for its owner alone, until it is restored. */
+async function fromDump(context: StepContext, name: string): Promise<void> {
+  const { toolbox, runId, progress, stop } = context
+  const store = storeOf(toolbox)
+  const at = toolbox.clock.now().toISOString()
+  const dir = await store.begin(runId, await ownerOf(toolbox, runId))
+  try {
+    const { file, traits } = await dumpDatabase(toolbox, { dir, onProgress: progress, stop })
+    await noteSource(context, { backup: null, at, bytes: traits.bytes })
+    const source = { path: `${dir}/${file.name}`, zstd: file.compression === 'zstd' }
+    await restored(context, { source, traits, name })
+  } finally {
+    await store.drop(dir)
+  }
+}
+
+async function noteSource({ toolbox, note }: StepContext, source: RehearsalResult['source']): Promise<void> {
+  await note(SOURCE, JSON.stringify(source))
+  const size = humanBytes(source.bytes)
+  toolbox.output.info(
+    `The live server writes ${size} and builds all indexes once more: one processor and its disk are busy meanwhile.`,
+  )
+}
+
+async function restored(
+  context: StepContext,
+  { source, traits, name }: { source: DumpSource; traits: DatabaseTraits; name: string },
+): Promise<void> {
+  const { toolbox, progress, stop } = context
+  // Only the owner and who made it may connect: what is said of others is none of theirs.
+  const apart = { ...traits, owner: name, grants: [`${name}=CONNECT`] }
+  await withMaintenance(toolbox, 'rehearsal', maintenance => createLike(maintenance, name, apart))
+  const to = { database: name, role: name, extensions: traits.extensions }
+  const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
+  await restoreFor(toolbox, source, to, { onProgress, stop, onUnseen: noteUnseen(context) })
+}

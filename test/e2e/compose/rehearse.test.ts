@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Stack, startStack } from './bed/bed.js'
+import { buildImages } from './bed/images.js'
+import { must } from './bed/process.js'
+import { BrokenRun } from './broken-run.js'
+
+const FULL = process.env.MSTDN_TEST_FULL !== undefined
+const PATIENCE = 300_000
+/** The last of the first migrations from 4.2.9 to 4.3.8. */
+const OPTIONS = {
+  upgrade: { from: '4.2.9', to: '4.3.8', phases: 'two', coexist: true, backup: false },
+  backup: null,
+}
+const BOUNDARIES = ['started', 'acted', 'after'] as const
+const STEPS = ['clear', 'restore', 'place', 'rehearse-pre', 'rehearse-post', 'compare', 'remove']
+
+interface Report {
+  exitCode: number
+  result: {
+    ok: boolean
+    why: string | null
+    failed: { id: string; name: string; reason: string } | null
+    source: { backup: string | null; bytes: number }
+    migrations: { id: string; name: string; phase: string; seconds: number }[]
+    locks: { table: string; mode: string; seconds: number }[]
+    rewrites: { table: string }[]
+    disk: { before: number; after: number; log: number }
+    forecast: { mayGoAhead: boolean; migrationSeconds: number; stoppedSeconds: number }
+  }
+}
+
+let stack: Stack
+let story: BrokenRun
+let former: string
+
+beforeAll(async () => {
+  await buildImages(['4.2.9', '4.3.8'])
+  stack = await startStack({ version: '4.2.9', variant: 'lean', streaming: false, healthSeconds: 1 })
+  story = new BrokenRun(stack)
+  const path = join(stack.projectDir, 'docker-compose.yml')
+  writeFileSync(path, readFileSync(path, 'utf8').replace('[s]idekiq\\ 6', '[s]idekiq\\ [678]'))
+  former = await production()
+}, 300_000)
+afterAll(async () => {
+  story?.remove()
+  await stack?.stop()
+})
+
+/** What a rehearsal must not touch: every row, every key, every container, the files of the project. */
+async function production(): Promise<string> {
+  const names = (await stack.psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")).split('\n')
+  const sums = names.map(name => `SELECT '${name}', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM "${name}" t`)
+  const ids = (await stack.containers()).map(({ id }) => id).sort()
+  const format = '{{.Name}} {{.State.StartedAt}} {{.Config.Image}} {{range $n, $_ := .NetworkSettings.Networks}}{{$n}} {{end}}'
+  const containers = await must('docker', ['inspect', '--format', format, ...ids])
+  const files = readdirSync(stack.projectDir).filter(name => !['postgres14', 'redis', 'public'].includes(name))
+  const texts = files.sort().map(name => `${name}: ${readFileSync(join(stack.projectDir, name), 'utf8')}`)
+  return [await stack.psql(sums.join(' UNION ALL ')), containers, ...texts].join('\n')
+}
+
+/** Redis is written to by the stand-in's own Sidekiq: what is not its heartbeat stays. */
+const redisKeys = async () => (await stack.redis('KEYS', 'kept:*')).trim()
+
+/** No database, role, network, container or file of a rehearsal. */
+async function left(): Promise<string[]> {
+  const label = `label=mstdn-ops.apart=${stack.projectName}`
+  const lists = [
+    await stack.psql("SELECT datname FROM pg_database WHERE datname LIKE 'mstdn_ops%'"),
+    await stack.psql("SELECT rolname FROM pg_roles WHERE rolname LIKE 'mstdn_ops%'"),
+    await must('docker', ['ps', '-aq', '--filter', label]),
+    await must('docker', ['network', 'ls', '-q', '--filter', label]),
+    readdirSync(story.state, { recursive: true })
+      .map(String)
+      .filter(name => name.includes('.partial'))
+      .join('\n'),
+  ]
+  return lists.flatMap(list => list.split('\n')).filter(Boolean)
+}
+
+async function expectUntouched(): Promise<void> {
+  expect(await left()).toEqual([])
+  expect(await production()).toBe(former)
+  expect(await redisKeys()).toBe('kept:one')
+}
+
+test(
+  'an upgrade that goes well is told beforehand, from the newest backup, and nothing stays',
+  async () => {
+    await stack.redis('SET', 'kept:one', '1')
+    const made = await story.tool('db:backup', '--json')
+    expect(made.exitCode, made.stderr).toBe(0)
+    const { name } = (JSON.parse(made.stdout) as { result: { name: string } }).result
+    const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse', '--json')
+    expect(exitCode, stdout + stderr).toBe(0)
+    const { result } = JSON.parse(stdout) as Report
+    expect(result).toMatchObject({ ok: true, why: null, failed: null, source: { backup: name } })
+    expect(result.migrations.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['pre', 'post']))
+    expect(result.migrations.every(({ seconds }) => seconds >= 0)).toBe(true)
+    expect(result.disk.before).toBeGreaterThan(1e6)
+    expect(result.disk.log).toBeGreaterThan(0)
+    expect(result.forecast).toMatchObject({ mayGoAhead: true, stoppedSeconds: 0 })
+    expect(result.forecast.migrationSeconds).toBeGreaterThan(0)
+    await expectUntouched()
+  },
+  PATIENCE,
+)

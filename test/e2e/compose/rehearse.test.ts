@@ -106,3 +106,41 @@ test(
   },
   PATIENCE,
 )
+
+test(
+  'one whose migration will fail says which and why, ends with 7, and leaves nothing either',
+  async () => {
+    // Not by the volume that the faults usually stand on: a rehearsal has none of the instance's folders.
+    await stack.writeEnv({ STANDIN_FAIL_MIGRATION: '20240322161611' })
+    const faulty = await production()
+    const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse', '--fresh')
+    console.log(stdout, stderr)
+    await stack.writeEnv({ STANDIN_FAIL_MIGRATION: null })
+    expect(exitCode, stdout + stderr).toBe(7)
+    expect(stdout).toContain('Migration: 20240322161611')
+    expect(stdout).toContain('fails as it was asked to')
+    expect(stdout).not.toContain('may go ahead')
+    expect(faulty.replace('STANDIN_FAIL_MIGRATION=20240322161611\n', '')).toBe(former)
+    await expectUntouched()
+  },
+  PATIENCE,
+)
+
+/** Where the most stands that another run has to find. */
+const SOME = [{ step: 'rehearse-pre', boundary: 'started' as const, round: 1 }]
+const ALL = [1, 2, 3].flatMap(round =>
+  STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary, round }))),
+)
+
+test.each(FULL ? ALL : SOME)(
+  'killed at $step ($boundary, $round), it holds up nobody, and the next one clears it away',
+  async ({ step, boundary }) => {
+    expect(await story.breakAt('upgrade:rehearse', OPTIONS, { step, boundary })).toMatchObject({ killed: true })
+    if (step === 'rehearse-pre') expect((await left()).length).toBeGreaterThan(3)
+    const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse')
+    expect(exitCode, stdout + stderr).toBe(0)
+    expect(stdout).toContain('may go ahead')
+    await expectUntouched()
+  },
+  PATIENCE,
+)

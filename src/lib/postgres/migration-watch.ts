@@ -7,7 +7,7 @@ const PAUSE_MS = 150
 /** What every statement that reads or writes rows takes, and nobody waits for. */
 const ORDINARY = ['AccessShareLock', 'RowShareLock', 'RowExclusiveLock']
 
-/** The strongest kind of lock on one table, and for how long a transaction held it. */
+/** A kind of lock on one table, and for how long a transaction held it. */
 export interface LockSeen {
   table: string
   /** As PostgreSQL calls it, like `AccessExclusiveLock`. */
@@ -21,7 +21,7 @@ export interface LockSeen {
 /** A table that was written anew as a whole. */
 export interface Rewrite {
   table: string
-  /** On disk afterwards, with its indexes. */
+  /** On disk in the end, with its indexes. */
   bytes: number
   migration: string | null
 }
@@ -43,7 +43,6 @@ interface Table {
   oid: string
   name: string
   node: string
-  bytes: number
 }
 
 /**
@@ -59,7 +58,7 @@ export async function watchMigrations(database: Database, current: () => string 
   let problem: string | null = null
   let last = current()
   const look = async () => {
-    await lookAtLocks(database, { before, held, migration: current() })
+    await lookAtLocks(database, { before, held, current })
     const now = current()
     if (now === last) return
     await lookAtFiles(database, { before, rewrites, migration: last })
@@ -76,7 +75,11 @@ export async function watchMigrations(database: Database, current: () => string 
   const stop = async () => {
     over.abort()
     await looking
-    await lookAtFiles(database, { before, rewrites, migration: last }).catch((error: unknown) => {
+    const sum = async () => {
+      await lookAtFiles(database, { before, rewrites, migration: last })
+      await lookAtSizes(database, rewrites)
+    }
+    await sum().catch((error: unknown) => {
       problem ??= messageOf(error)
     })
     return { locks: longest([...held.values()]), rewrites: [...rewrites.values()], problem }
@@ -86,11 +89,7 @@ export async function watchMigrations(database: Database, current: () => string 
 
 async function lookAtLocks(
   database: Database,
-  {
-    before,
-    held,
-    migration,
-  }: { before: ReadonlyMap<string, Table>; held: Map<string, Held>; migration: string | null },
+  seen: { before: ReadonlyMap<string, Table>; held: Map<string, Held>; current: () => string | null },
 ): Promise<void> {
   const rows = await database.query<{ owner: string; oid: string; mode: string }>(
     `SELECT virtualtransaction AS owner, relation::text AS oid, mode FROM pg_locks
@@ -98,14 +97,16 @@ async function lookAtLocks(
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
     [ORDINARY],
   )
-  const now = Date.now()
+  // Asked afterwards: what is printed comes later than the lock.
+  const [now, migration] = [Date.now(), seen.current()]
+  const { before, held } = seen
   for (const { owner, oid, mode } of rows) {
     const table = before.get(oid)
     if (table === undefined) continue
     const key = `${owner} ${oid} ${mode}`
     const known = held.get(key)
     if (known === undefined) held.set(key, { table: table.name, mode, since: now, last: now, migration })
-    else known.last = now
+    else Object.assign(known, { last: now, migration: migration ?? known.migration })
   }
 }
 
@@ -118,14 +119,25 @@ async function lookAtFiles(
     const known = seen.before.get(table.oid)
     if (known === undefined || known.node === table.node) continue
     seen.before.set(table.oid, table)
-    seen.rewrites.set(table.oid, { table: table.name, bytes: table.bytes, migration: seen.migration })
+    seen.rewrites.set(table.oid, { table: table.name, bytes: 0, migration: seen.migration })
+  }
+}
+
+/** Not while a migration runs: measuring a table waits for whoever has locked it. */
+async function lookAtSizes(database: Database, rewrites: ReadonlyMap<string, Rewrite>): Promise<void> {
+  const rows = await database.query<{ oid: string; bytes: number }>(
+    'SELECT c.oid::text AS oid, pg_total_relation_size(c.oid) AS bytes FROM pg_class c WHERE c.oid::text = ANY ($1)',
+    [[...rewrites.keys()]],
+  )
+  for (const { oid, bytes } of rows) {
+    const rewrite = rewrites.get(oid)
+    if (rewrite) rewrite.bytes = bytes
   }
 }
 
 function tablesOf(database: Database): Promise<Table[]> {
   return database.query<Table>(
-    `SELECT c.oid::text AS oid, c.relname::text AS name, c.relfilenode::text AS node,
-       CASE WHEN c.relfilenode = 0 THEN 0 ELSE c.relpages::bigint * current_setting('block_size')::bigint END AS bytes
+    `SELECT c.oid::text AS oid, c.relname::text AS name, c.relfilenode::text AS node
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`,
   )

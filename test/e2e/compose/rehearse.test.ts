@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Stack, startStack } from './bed/bed.js'
 import { buildImages } from './bed/images.js'
 import { must } from './bed/process.js'
@@ -41,6 +41,7 @@ beforeAll(async () => {
   story = new BrokenRun(stack)
   const path = join(stack.projectDir, 'docker-compose.yml')
   writeFileSync(path, readFileSync(path, 'utf8').replace('[s]idekiq\\ 6', '[s]idekiq\\ [678]'))
+  await stack.redis('SET', 'kept:one', '1')
   former = await production()
 }, 300_000)
 afterAll(async () => {
@@ -51,9 +52,12 @@ afterAll(async () => {
 /** What a rehearsal must not touch: every row, every key, every container, the files of the project. */
 async function production(): Promise<string> {
   const names = (await stack.psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")).split('\n')
-  const sums = names.map(name => `SELECT '${name}', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM "${name}" t`)
+  const sums = names.map(
+    name => `SELECT '${name}', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM "${name}" t`,
+  )
   const ids = (await stack.containers()).map(({ id }) => id).sort()
-  const format = '{{.Name}} {{.State.StartedAt}} {{.Config.Image}} {{range $n, $_ := .NetworkSettings.Networks}}{{$n}} {{end}}'
+  const format =
+    '{{.Name}} {{.State.StartedAt}} {{.Config.Image}} {{range $n, $_ := .NetworkSettings.Networks}}{{$n}} {{end}}'
   const containers = await must('docker', ['inspect', '--format', format, ...ids])
   const files = readdirSync(stack.projectDir).filter(name => !['postgres14', 'redis', 'public'].includes(name))
   const texts = files.sort().map(name => `${name}: ${readFileSync(join(stack.projectDir, name), 'utf8')}`)
@@ -88,7 +92,6 @@ async function expectUntouched(): Promise<void> {
 test(
   'an upgrade that goes well is told beforehand, from the newest backup, and nothing stays',
   async () => {
-    await stack.redis('SET', 'kept:one', '1')
     const made = await story.tool('db:backup', '--json')
     expect(made.exitCode, made.stderr).toBe(0)
     const { name } = (JSON.parse(made.stdout) as { result: { name: string } }).result
@@ -114,7 +117,6 @@ test(
     await stack.writeEnv({ STANDIN_FAIL_MIGRATION: '20240322161611' })
     const faulty = await production()
     const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse', '--fresh')
-    console.log(stdout, stderr)
     await stack.writeEnv({ STANDIN_FAIL_MIGRATION: null })
     expect(exitCode, stdout + stderr).toBe(7)
     expect(stdout).toContain('Migration: 20240322161611')
@@ -128,9 +130,7 @@ test(
 
 /** Where the most stands that another run has to find. */
 const SOME = [{ step: 'rehearse-pre', boundary: 'started' as const, round: 1 }]
-const ALL = [1, 2, 3].flatMap(round =>
-  STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary, round }))),
-)
+const ALL = [1, 2, 3].flatMap(round => STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary, round }))))
 
 test.each(FULL ? ALL : SOME)(
   'killed at $step ($boundary, $round), it holds up nobody, and the next one clears it away',

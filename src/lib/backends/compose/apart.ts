@@ -51,20 +51,24 @@ export class ComposeApart implements Apart {
     if (started.planned) return { stdout: '', stderr: '', exitCode: 0, planned: true }
     const [container] = await stack.withLabels([`${KEY_LABEL}=${key}`, `${OF_LABEL}.kind=process`])
     if (container === undefined) throw notStarted('the process', firstLine(started))
-    const end = () => void this.#remove([container.id]).catch(() => undefined)
+    let ending: Promise<void> | undefined
+    const end = () => {
+      ending ??= this.#remove([container.id])
+      ending.catch(() => undefined)
+    }
     command.stop.addEventListener('abort', end)
     try {
       command.stop.throwIfAborted()
-      const said = await followToEnd(stack, container, {
-        onLine: command.onLine,
-        whenOver: () => this.#waited(container),
-      })
-      const exitCode = await this.#exitCode(container)
-      return { ...said, exitCode, planned: false }
+      const whenOver = () => this.#waited(container)
+      const said = await followToEnd(stack, container, { onLine: command.onLine, whenOver })
+      return { ...said, exitCode: await this.#exitCode(container), planned: false }
+    } catch (error) {
+      command.stop.throwIfAborted()
+      throw error
     } finally {
       command.stop.removeEventListener('abort', end)
-      await this.#remove([container.id])
-      command.stop.throwIfAborted()
+      end()
+      await ending
     }
   }
 

@@ -8,12 +8,14 @@ import { newEncryptionKeys } from '../../../mastodon/secrets.js'
 import { MastodonVersion } from '../../../mastodon/version.js'
 import type { Database } from '../../../postgres/access.js'
 import { watchMigrations } from '../../../postgres/migration-watch.js'
+import { whileRoom } from '../../../postgres/room.js'
 import { drillName } from '../../../postgres/scratch.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { configOf } from '../../config/change.js'
 import { complaint } from '../../content/outcome.js'
 import { tellProgress } from '../../db/migrate.js'
+import { noteUnseen } from '../../replace/room.js'
 import { missingKeys } from '../keys.js'
 import type { UpgradeOptions } from '../options.js'
 import { apartOf } from './check.js'
@@ -81,7 +83,10 @@ async function rehearsed(context: StepContext, phase: Phase, options: UpgradeOpt
     const log = new MigrationLog(phase, tellProgress(context, planned.length))
     const watch = await watchMigrations(database, () => log.current)
     const started = Date.now()
-    const outcome = await migrated(context, phase, { options, onLine: log.line })
+    const outcome = await migrated(context, phase, { options, onLine: log.line }).catch(async error => {
+      await watch.stop()
+      throw error
+    })
     const seconds = (Date.now() - started) / 1_000
     const { locks, rewrites, problem } = await watch.stop()
     await noteDisk(context, before, await fill(database))
@@ -93,18 +98,43 @@ async function rehearsed(context: StepContext, phase: Phase, options: UpgradeOpt
   }
 }
 
-async function migrated(
-  { toolbox, runId, stop }: StepContext,
-  phase: Phase,
-  { options, onLine }: { options: UpgradeOptions; onLine: (line: string) => void },
-): Promise<AppOutcome> {
+/** A migration that ended badly is no error of the rehearsal's, unless the disk is full by it. */
+class EndedBadly extends Error {
+  readonly outcome: AppOutcome
+
+  constructor(outcome: AppOutcome) {
+    super(complaint(outcome))
+    this.outcome = outcome
+  }
+}
+
+/** As long as the disk has room: a server without any would stop, and the live database with it. */
+async function migrated(context: StepContext, phase: Phase, how: Migrating): Promise<AppOutcome> {
+  const name = await drillName(context.toolbox, context.runId)
+  const work = async () => {
+    const outcome = await runApart(context, phase, how)
+    if (outcome.exitCode !== 0) throw new EndedBadly(outcome)
+    return outcome
+  }
+  return whileRoom(context.toolbox, name, work, noteUnseen(context)).catch((error: unknown) => {
+    if (error instanceof EndedBadly) return error.outcome
+    throw error
+  })
+}
+
+interface Migrating {
+  options: UpgradeOptions
+  onLine: (line: string) => void
+}
+
+async function runApart(context: StepContext, phase: Phase, { options, onLine }: Migrating): Promise<AppOutcome> {
+  const { toolbox, runId, stop } = context
   const { argv, env } = commandFor('db.migrate', MastodonVersion.of(options.to), { phase })
   const name = await drillName(toolbox, runId)
   const database = { name, user: name, password: passwordOf({ runId }) }
   const secrets = await keysFor(toolbox, options)
-  return apartOf(toolbox).run({
-    ...{ key: runId, release: options.to, argv, env: env ?? {}, secrets, database, onLine, stop },
-  })
+  const command = { key: runId, release: options.to, argv, env: env ?? {}, secrets, database, onLine, stop }
+  return apartOf(toolbox).run(command)
 }
 
 /** The upgrade makes them; here they live as long as the rehearsal. */

@@ -34,7 +34,7 @@ function sourceLines({ source, mayConnectTo }: RehearsalResult): string[] {
   const reach = mayConnectTo.length === 0 ? 'no other database' : mayConnectTo.join(', ')
   return [
     `Rehearsed with ${what}, of ${source.at} (${humanBytes(source.bytes)}).`,
-    `Its role owned the scratch database, and could connect to: ${reach}${mayConnectTo.length === 0 ? '' : ' (as everybody may; it had no right on their tables)'}.`,
+    `Its role owned the scratch database, and could connect to: ${reach}${mayConnectTo.length === 0 ? '' : ' (as everybody may; it had no right on a table of the instance)'}.`,
   ]
 }
 

@@ -1,0 +1,83 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Ledger } from '../../../src/lib/ledger.js'
+import { openDatabase } from '../../../src/lib/postgres/access.js'
+import { createApartRole, mayCreateRoles, reachOf } from '../../../src/lib/postgres/apart-role.js'
+import { watchMigrations } from '../../../src/lib/postgres/migration-watch.js'
+import { startPostgres, type TestPostgres } from '../../support/postgres.js'
+
+let server: TestPostgres
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server?.stop())
+
+const as = (user: string, password: string, database = 'postgres', ledger = new Ledger()) =>
+  openDatabase(server.connector({ user, password, database }), { ledger, dryRun: false })
+
+test('a user who is no superuser makes a role and its database; the password works, and is written nowhere', async () => {
+  const admin = await server.open()
+  await admin.write("CREATE ROLE app LOGIN CREATEDB CREATEROLE PASSWORD 'app'")
+  const ledger = new Ledger()
+  const app = await as('app', 'app', 'postgres', ledger)
+  expect(await mayCreateRoles(app)).toBe(true)
+  const password = await createApartRole(app, 'apart')
+  await app.write('CREATE DATABASE apart TEMPLATE template0 OWNER apart')
+  const own = await as('apart', password, 'apart')
+  await own.write('CREATE TABLE mine (id int)')
+  await expect(as('apart', `${password}x`)).rejects.toThrow()
+  expect(JSON.stringify(ledger.entries)).not.toContain(password)
+  expect(JSON.stringify(ledger.entries)).not.toContain('SCRAM')
+  await Promise.all([own.close(), app.close(), admin.close()])
+})
+
+test('one who may make no role is told apart', async () => {
+  const admin = await server.open()
+  await admin.write("CREATE ROLE plain LOGIN CREATEDB PASSWORD 'plain'")
+  const plain = await as('plain', 'plain')
+  expect([await mayCreateRoles(plain), await mayCreateRoles(admin)]).toEqual([false, true])
+  await Promise.all([plain.close(), admin.close()])
+})
+
+test('what a role may reach by what everybody may is seen', async () => {
+  const name = await server.createDatabase('live')
+  const live = await server.open(name)
+  for (const table of ['secret', 'open']) await live.write(`CREATE TABLE ${table} (id int)`)
+  await live.write('CREATE ROLE stranger')
+  expect(await reachOf(live, 'stranger', 'own')).toMatchObject({ tables: [] })
+  await live.write('GRANT SELECT ON open TO PUBLIC')
+  const { databases, tables } = await reachOf(live, 'stranger', 'own')
+  expect(tables).toEqual(['open'])
+  expect(databases).toContain('live')
+  await live.write('REVOKE CONNECT ON DATABASE live FROM PUBLIC')
+  expect((await reachOf(live, 'stranger', 'own')).databases).not.toContain('live')
+  await live.close()
+})
+
+test('locks that others wait for and tables that are written anew are seen, each with its migration', async () => {
+  const name = await server.createDatabase('migrated')
+  const [looking, migrating] = [await server.open(name), await server.open(name)]
+  await migrating.write('CREATE TABLE statuses AS SELECT g AS id FROM generate_series(1, 1000) g')
+  await migrating.write('CREATE TABLE accounts (id int)')
+  let current: string | null = null
+  const watch = await watchMigrations(looking, () => current)
+  current = 'WidenIds'
+  await migrating.transaction(async () => {
+    await migrating.write('ALTER TABLE statuses ALTER id TYPE bigint')
+    await migrating.write('CREATE TABLE made (id int)')
+    await migrating.query('INSERT INTO accounts VALUES (1) RETURNING id')
+    await wait(900)
+  })
+  current = 'Another'
+  await wait(400)
+  const { locks, rewrites, problem } = await watch.stop()
+  expect(problem).toBeNull()
+  expect(new Set(locks.map(({ table }) => table))).toEqual(new Set(['statuses']))
+  const whole = locks.find(({ mode }) => mode === 'AccessExclusiveLock')
+  expect(whole).toMatchObject({ migration: 'WidenIds' })
+  expect(whole?.seconds).toBeGreaterThan(0.3)
+  expect(rewrites).toMatchObject([{ table: 'statuses', migration: 'WidenIds' }])
+  expect(rewrites[0]?.bytes).toBeGreaterThan(8_000)
+  await Promise.all([looking.close(), migrating.close()])
+})

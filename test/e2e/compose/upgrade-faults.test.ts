@@ -8,17 +8,13 @@ import { buildImages, imageNames } from './bed/images.js'
 import { must } from './bed/process.js'
 import { fitHealthCheck } from './bed/upgrades.js'
 import { BrokenRun, type Underway } from './broken-run.js'
-import { engineKilled } from './engine.js'
 
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
-/** Whether this machine's engine, which others may use, may be killed. */
-const ENGINE = FULL && process.env.MSTDN_TEST_ENGINE !== undefined
 const PATIENCE = 600_000
 const LARGE = 2_000_000_000
 
-/** Of 4.3.8: the one after the first, which makes a table, and a post-deployment one. */
+/** The second migration of 4.3.8, which makes a table. */
 const SECOND = '20240221195424'
-const POST = '20240322161611'
 
 /** Repositories of which one has 4.3.8, with processes that fail when they are asked to, and one has not. */
 const faulty = `mstdn-ops.test/faulty-${process.pid}/mastodon`
@@ -194,34 +190,6 @@ describe('before the point of no return the old release serves on', { timeout: P
     expect(run.said()).toMatch(told)
     await expectAsBefore()
   })
-})
-
-/** By the beginning of what is said of the step, and what it then waits at. */
-const MOMENTS = [
-  ['Run the first migrations', { STANDIN_SLEEP_MIGRATION: '20240222193403:20' }],
-  ['Start the processes with', {}],
-  ['Run the post-deployment migrations', { STANDIN_SLEEP_MIGRATION: `${POST}:20` }],
-] as const
-
-describe.each(ENGINE ? MOMENTS : [])('in the step "%s"', (title, faults) => {
-  test(
-    'tool, engine and containers are killed together: it is named by doctor, and goes on',
-    async () => {
-      await stack.faults(faults)
-      const run = upgrade()
-      await run.until(`${title}`)
-      run.signal('SIGKILL')
-      await engineKilled(stack)
-      await run.ended
-      await stack.faults({})
-      await expect.poll(() => stack.psql('SELECT 1').catch(() => ''), { timeout: 120_000, interval: 500 }).toBe('1')
-      expect(await complaintsOfDoctor()).toContain('unfinished-run')
-      const { exitCode, stderr } = await story.tool('resume')
-      expect(exitCode, stderr).toBe(0)
-      await expectDone()
-    },
-    PATIENCE,
-  )
 })
 
 describe.each(FULL ? ['past the point of no return'] : [])('%s there is a way on', () => {

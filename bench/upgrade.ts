@@ -34,11 +34,11 @@ async function oneWeb(): Promise<void> {
   const [mine, usual] = [await fitStack(), await fitStack()]
   try {
     for (const [from, to] of PAIRS) {
-      const { seen, reportedMs } = await upgradedByTool(mine, to, toolOn(mine))
+      const { seen, reported } = await upgradedByTool(mine, to, toolOn(mine))
       const byHand = await upgradedByHand(usual, from, to)
       const ratio = (seen.downMs / byHand.downMs).toFixed(2)
       console.log(
-        `${from} to ${to}: reported ${seconds(reportedMs)}, seen ${seconds(seen.downMs)} (${seen.failed} of ${seen.asked} failed), ` +
+        `${from} to ${to}: reported ${seconds(reported.milliseconds)}, seen ${seconds(seen.downMs)} (${seen.failed} of ${seen.asked} failed), ` +
           `by hand ${seconds(byHand.downMs)} (${byHand.failed} of ${byHand.asked}), ratio ${ratio}`,
       )
     }

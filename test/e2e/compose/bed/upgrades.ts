@@ -9,11 +9,13 @@ import { type Seen, startLoad } from './load.js'
 /** Requests a second: as often as the tool itself asks. */
 const PER_SECOND = 10
 
-export interface Measured {
+interface Measured {
   /** What visitors saw. */
   seen: Seen
-  /** For how long nobody got an answer, in milliseconds, as the tool's report has it. */
-  reportedMs: number
+  /** For how long nobody got an answer, in milliseconds, and how often that began, as the tool's report has it. */
+  reported: { milliseconds: number; outages: number; whole: boolean }
+  /** Milliseconds of the step that replaces the containers. */
+  bringMs: number
 }
 
 const composeFile = ({ projectDir }: Stack) => join(projectDir, 'docker-compose.yml')
@@ -36,8 +38,8 @@ export async function upgradedByTool(
   const { exitCode, stdout, stderr } = await tool('upgrade', ...words)
   const seen = await load.stop()
   if (exitCode !== 0) throw new Error(`upgrade ended with ${exitCode}: ${stderr}`)
-  const { result } = JSON.parse(stdout) as { result: { downtime: { milliseconds: number } } }
-  return { seen, reportedMs: result.downtime.milliseconds }
+  const { result } = JSON.parse(stdout) as { result: { downtime: Measured['reported']; took: { bring: number } } }
+  return { seen, reported: result.downtime, bringMs: result.took.bring }
 }
 
 /**

@@ -9,6 +9,14 @@ export interface ServiceConfiguration extends ServiceShape {
   environment: ReadonlyMap<string, string>
   /** The command that tests its health, where the files name one. */
   healthCommand?: string
+  /** How its image is built, where the files say so. */
+  build?: BuildConfiguration
+}
+
+export interface BuildConfiguration {
+  /** A folder, or the address of a repository. */
+  context: string
+  args: ReadonlyMap<string, string>
 }
 
 /** The project's configuration as compose resolves it, read once and again after a change. */
@@ -67,6 +75,7 @@ export function servicesFrom(config: string): ServiceConfiguration[] {
       command: [...words(service.entrypoint), ...words(service.command)],
       environment: environmentOf(service.environment),
       ...healthCommandOf(service),
+      ...buildOf(service),
     }
   })
 }
@@ -74,6 +83,12 @@ export function servicesFrom(config: string): ServiceConfiguration[] {
 function healthCommandOf(service: Record<string, unknown>): { healthCommand?: string } {
   const [kind, ...rest] = words(toRecord(service.healthcheck).test)
   return kind === undefined || kind === 'NONE' ? {} : { healthCommand: rest.join(' ') }
+}
+
+function buildOf(service: Record<string, unknown>): { build?: BuildConfiguration } {
+  const build = toRecord(service.build)
+  const context = undoubled(readText(build.context))
+  return context === '' ? {} : { build: { context, args: environmentOf(build.args) } }
 }
 
 function words(value: unknown): string[] {

@@ -8,6 +8,7 @@ import type { FormerProcess, ReleaseChange, ReleasePart } from '../backend.js'
 import { texts } from '../json.js'
 import { readOrRefuse } from './client.js'
 import { type ServiceConfiguration, servicesFrom } from './configuration.js'
+import { buildImage } from './image-build.js'
 import { imageEdits } from './image-edits.js'
 import { missingImages, pullImage } from './image-store.js'
 import { KeptFiles } from './kept-files.js'
@@ -48,7 +49,16 @@ export class ComposeReleaseChange implements ReleaseChange {
   }
 
   async fetch(version: string, onProgress: (text: string) => void): Promise<void> {
-    for (const image of await this.#missing(version)) await pullImage(this.#stack, image, onProgress)
+    const parts = await this.parts(version)
+    const services = await this.#services()
+    for (const image of await this.#missing(version)) {
+      const isBuilt = ({ name, build }: ServiceConfiguration) =>
+        build !== undefined && parts.some(part => part.name === name && part.to === image)
+      const built = services.find(isBuilt)
+      const part = parts.find(({ name }) => name === built?.name)
+      if (built === undefined || part === undefined) await pullImage(this.#stack, image, onProgress)
+      else await buildImage(this.#stack, { service: built, part, version }, onProgress)
+    }
   }
 
   /** Reads back what compose makes of the files: where that is not what was meant, they are put back and it is refused. */

@@ -19,10 +19,19 @@ export async function withImages<T>(
   use: (project: ComposeProject) => Promise<T>,
 ): Promise<T> {
   if (parts.length === 0) return use(stack.project)
+  const services = Object.fromEntries(parts.map(({ name, to }) => [name, { image: to }]))
+  return withServices(stack, { services, effect }, use)
+}
+
+/** Does the same with whatever the services are to say. */
+export async function withServices<T>(
+  stack: Stack,
+  { services, effect }: { services: Readonly<Record<string, object>>; effect: Effect },
+  use: (project: ComposeProject) => Promise<T>,
+): Promise<T> {
   const path = overridePath(stack)
   const project = stack.project.withOverride(path)
   if (stack.parts.runner.dryRun && effect === 'write') return use(project)
-  const services = Object.fromEntries(parts.map(({ name, to }) => [name, { image: to }]))
   // JSON is YAML.
   await writeSynced(path, `${JSON.stringify({ services })}\n`)
   try {

@@ -229,6 +229,7 @@ describe('upgrade', () => {
     [['--to', '4.3.8', '--dry-run'], 'older than the installed 4.5.3'],
     [['--to', 'no-such-thing', '--dry-run'], 'is no release of Mastodon'],
     [['--to', '4.5.14'], 'has no releases that are changed from here'],
+    [['--to', '4.5.14', '--rehearse'], 'has no place apart in which a release could be rehearsed'],
   ])('%j is refused with what to do next', async (words, said) => {
     const { exitCode, stdout, stderr } = await ops('upgrade', ...words)
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })

@@ -77,6 +77,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   upgrade: [
     { words: ['--check'], exits: [7] },
     { words: ['--to', '4.5.20', '--dry-run'], exits: [0, 3] },
+    { words: ['--to', '4.5.20', '--rehearse', '--dry-run'], exits: [0, 3] },
   ],
 }
 

@@ -66,6 +66,13 @@ describe('an upgrade', () => {
     const met = Object.fromEntries(plan.needs.map(({ id, met }: { id: string; met: unknown }) => [id, met]))
     expect(met).toMatchObject({ postgres: true, redis: true, 'encryption-keys': true, 'redis-namespace': true })
   })
+
+  it('is not rehearsed, and it says why and what else can be done', async () => {
+    const { exitCode, stdout, stderr } = await ops(['upgrade', '--to', '4.7.4', '--rehearse'])
+    expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
+    expect(stderr).toContain('an app and a database of its own')
+    expect(stderr).toContain('Restore a backup into a second app')
+  })
 })
 
 describe('what the commands have changed', () => {

@@ -87,14 +87,16 @@ export async function watchMigrations(database: Database, current: () => string 
   return { stop }
 }
 
+/** Not those of autovacuum, which has no user: it lets go where somebody waits. */
 async function lookAtLocks(
   database: Database,
   seen: { before: ReadonlyMap<string, Table>; held: Map<string, Held>; current: () => string | null },
 ): Promise<void> {
   const rows = await database.query<{ owner: string; oid: string; mode: string }>(
-    `SELECT virtualtransaction AS owner, relation::text AS oid, mode FROM pg_locks
-     WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid() AND mode <> ALL ($1)
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    `SELECT l.virtualtransaction AS owner, l.relation::text AS oid, l.mode
+     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.usesysid IS NOT NULL
+     WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid() AND l.mode <> ALL ($1)
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
     [ORDINARY],
   )
   // Asked afterwards: what is printed comes later than the lock.

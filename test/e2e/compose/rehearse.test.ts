@@ -133,6 +133,7 @@ test(
     expect(exitCode, stdout + stderr).toBe(7)
     expect(stdout).toContain('Migration: 20240322161611')
     expect(stdout).toContain('fails as it was asked to')
+    expect(stdout).toContain('past the point of no return')
     expect(stdout).not.toContain('may go ahead')
     expect(faulty.replace('STANDIN_FAIL_MIGRATION=20240322161611\n', '')).toBe(former)
     await expectUntouched()
@@ -149,6 +150,7 @@ test.each(FULL ? (['SIGKILL', 'SIGINT'] as const) : (['SIGKILL'] as const))(
     await run.until('1 of 5')
     await stack.writeEnv({ STANDIN_SLEEP_MIGRATION: null })
     expect(await left()).toHaveLength(5)
+    await expectApart()
     run.signal(signal)
     expect(await run.ended, run.said()).toBe(signal === 'SIGKILL' ? 137 : 130)
     if (signal === 'SIGINT') return expectUntouched()
@@ -180,6 +182,19 @@ test.each(FULL ? ['single'] : [])(
   },
   PATIENCE,
 )
+
+/** The process reaches neither the live Redis nor the other services, and its role reads nothing of the live database. */
+async function expectApart(): Promise<void> {
+  const filter = ['--filter', label(), '--filter', 'label=mstdn-ops.apart.kind=process']
+  const process = (await must('docker', ['ps', '-q', ...filter])).trim()
+  const found =
+    'for name in redis web db mstdn-ops-redis mstdn-ops-database; do getent hosts $name >/dev/null && echo $name; done'
+  const names = await must('docker', ['exec', process, 'sh', '-c', `${found}; exit 0`])
+  expect(names.trim().split('\n')).toEqual(['mstdn-ops-redis', 'mstdn-ops-database'])
+  const role = await stack.psql("SELECT rolname FROM pg_roles WHERE rolname LIKE 'mstdn_ops%'")
+  const asRole = `SET SESSION AUTHORIZATION "${role.trim()}"; SELECT count(*) FROM users`
+  await expect(stack.psql(asRole)).rejects.toThrow('permission denied')
+}
 
 async function expectNextWell(): Promise<void> {
   const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse')

@@ -4,6 +4,7 @@ import { Ledger } from '../../../src/lib/ledger.js'
 import { openDatabase } from '../../../src/lib/postgres/access.js'
 import { createApartRole, mayCreateRoles, reachOf } from '../../../src/lib/postgres/apart-role.js'
 import { watchMigrations } from '../../../src/lib/postgres/migration-watch.js'
+import { dropDatabase } from '../../../src/lib/postgres/scratch.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
 
 let server: TestPostgres
@@ -29,7 +30,10 @@ test('a user who is no superuser makes a role and its database; the password wor
   await expect(as('apart', `${password}x`)).rejects.toThrow()
   expect(JSON.stringify(ledger.entries)).not.toContain(password)
   expect(JSON.stringify(ledger.entries)).not.toContain('SCRAM')
-  await Promise.all([own.close(), app.close(), admin.close()])
+  await own.close()
+  await dropDatabase(app, 'apart')
+  await app.write('DROP ROLE apart')
+  await Promise.all([app.close(), admin.close()])
 })
 
 test('one who may make no role is told apart', async () => {

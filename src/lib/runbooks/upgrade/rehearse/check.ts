@@ -11,6 +11,9 @@ import { refuse } from '../check.js'
 import { nothingToDo } from '../options.js'
 import type { RehearsalOptions } from './options.js'
 
+/** From then on a server keeps passwords as the role's is sent, and tells where its log stands. */
+const OLDEST_SERVER = 100_000
+
 /** A second database needs that much of the first: its tables, its indexes, and what migrations write anew. */
 const OF_DATABASE = 1.5
 
@@ -29,12 +32,14 @@ export async function refuseRehearsal(toolbox: Toolbox, { upgrade, backup }: Reh
   await refuse(toolbox, { ...upgrade, backup: false })
   await apart.usable()
   const database = await toolbox.database()
+  if ((await database.serverVersionNum()) < OLDEST_SERVER) throw serverTooOld()
   if (!(await mayCreateRoles(database))) throw noRole((await toolbox.backend.postgres?.target())?.user ?? 'mastodon')
   await refuseBesideMigration(toolbox)
   await refuseWithoutRoomFor(toolbox, backup === null ? await liveBytes(toolbox) : await backupBytes(backup))
 }
 
-async function refuseWithoutRoomFor(toolbox: Toolbox, bytes: number): Promise<void> {
+/** @throws RefusedError where less is free than 1.5 times the database and the server's log. */
+export async function refuseWithoutRoomFor(toolbox: Toolbox, bytes: number): Promise<void> {
   const log = await logBytes(toolbox)
   const needed = Math.ceil(bytes * OF_DATABASE) + Math.min(bytes, log)
   const disk = await databaseDisk(toolbox)
@@ -73,5 +78,13 @@ function noRole(user: string): RefusedError {
     message: 'No role and database can be made here for a rehearsal.',
     cause: `The migrations run as a role that may touch the scratch database alone, and ${user} may not make one.`,
     next: `As a superuser: ALTER ROLE "${user}" CREATEDB CREATEROLE; it may be taken back afterwards.`,
+  })
+}
+
+function serverTooOld(): RefusedError {
+  return new RefusedError({
+    code: 'server-too-old',
+    message: 'Nothing is rehearsed on a PostgreSQL before 10.',
+    next: 'Upgrade PostgreSQL first, or go on without a rehearsal.',
   })
 }

@@ -1,5 +1,6 @@
 import type { AppOutcome } from '../../../backends/backend.js'
 import { openOther } from '../../../backups/restore-into.js'
+import { RefusedError } from '../../../errors.js'
 import type { Phase } from '../../../mastodon/catalogue/server.js'
 import { commandFor } from '../../../mastodon/catalogue.js'
 import { explanationOf } from '../../../mastodon/known-problems.js'
@@ -91,7 +92,8 @@ async function rehearsed(context: StepContext, phase: Phase, options: UpgradeOpt
     const { locks, rewrites, problem } = await watch.stop()
     await noteDisk(context, before, await fill(database))
     const left = await pending(context, phase, options)
-    const failed = left.length === 0 ? null : failure(left, log, outcome)
+    const failed = left.length === 0 ? null : failure(left, { phase, log, outcome })
+    if (failed !== null && log.isEmpty && NOT_REACHED.test(failed.reason)) throw notReached(failed.reason)
     return { phase, seconds, migrations: log.ended, locks, rewrites, unseen: problem, failed }
   } finally {
     await database.close()
@@ -170,16 +172,37 @@ class MigrationLog {
     return this.#under?.name ?? null
   }
 
+  /** Whether no migration was begun. */
+  get isEmpty(): boolean {
+    return this.#under === undefined && this.ended.length === 0
+  }
+
   get under(): { id: string; name: string } | undefined {
     return this.#under
   }
 }
 
+/** What libpq and Rails say where there is no connection: the fault of the place, and not of a migration. */
+const NOT_REACHED =
+  /pg_hba\.conf|authentication failed|could not (connect|translate)|connection to server|ConnectionBad|ConnectionNotEstablished/i
+
+function notReached(cause: string): RefusedError {
+  return new RefusedError({
+    code: 'scratch-not-reached',
+    message: 'The new release did not reach the scratch database.',
+    cause,
+    next: 'See whether pg_hba.conf and listen_addresses of the server admit every network of its container.',
+  })
+}
+
 /** Output may have come to its end before the migration's first line: then the next pending one is to blame. */
-function failure(left: readonly Migration[], log: MigrationLog, outcome: AppOutcome): FailedMigration {
+function failure(
+  left: readonly Migration[],
+  { phase, log, outcome }: { phase: Phase; log: MigrationLog; outcome: AppOutcome },
+): FailedMigration {
   const reason = complaint(outcome)
   const { id, name } = log.under ?? { id: outcome.exitCode === 0 ? (left[0]?.id ?? null) : null, name: null }
-  return { id, name, reason, explanation: explanationOf(`${outcome.stderr}\n${outcome.stdout}`) ?? null }
+  return { id, name, phase, reason, explanation: explanationOf(`${outcome.stderr}\n${outcome.stdout}`) ?? null }
 }
 
 /** By the files of the release, in the scratch database. */

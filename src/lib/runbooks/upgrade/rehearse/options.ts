@@ -26,6 +26,7 @@ export interface FailedMigration {
   /** Null where it failed before the first one, or between two. */
   id: string | null
   name: string | null
+  phase: MigrationPhase | 'all'
   reason: string
   explanation: string | null
 }

@@ -1,7 +1,7 @@
 import { dumpDatabase } from '../../../backups/database.js'
 import type { DatabaseTraits } from '../../../backups/manifest.js'
 import { ownerOf } from '../../../backups/owner.js'
-import { restoreFor, restoreLine } from '../../../backups/restore-into.js'
+import { openOther, restoreFor, restoreLine } from '../../../backups/restore-into.js'
 import { openBackup, storeOf } from '../../../backups/store.js'
 import { type DumpSource, dumpOf } from '../../../backups/verify.js'
 import { RefusedError } from '../../../errors.js'
@@ -146,4 +146,11 @@ async function restored(
   toolbox.ledger.record({ kind: 'command', exact: line, byHand: line })
   const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
   await restoreFor(toolbox, source, to, { onProgress, stop, onUnseen: noteUnseen(context) })
+  await analyzed(toolbox, name)
+}
+
+/** The live database has its statistics: without them migrations would take longer than there. */
+async function analyzed(toolbox: Toolbox, name: string): Promise<void> {
+  const database = await openOther(toolbox, name, 'rehearsal')
+  await database.write('ANALYZE').finally(() => database.close())
 }

@@ -66,7 +66,16 @@ function rewriteLines({ rewrites }: RehearsalResult): string[] {
   )
 }
 
-function forecastLines({ phases, disk, forecast }: RehearsalResult): string[] {
+const WOULD_END = {
+  pre: 'the old release would serve on',
+  post: 'past the point of no return, with the new release serving',
+  all: 'past the point of no return, with nothing serving',
+} as const
+
+function forecastLines({ migrations, failed, phases, disk, forecast }: RehearsalResult): string[] {
+  if (failed !== null)
+    return [`Forecast: it would fail there, ${WOULD_END[failed.phase]}. Mend the cause, and rehearse again.`]
+  if (migrations.length === 0) return ['Forecast: nothing is to be migrated, a restart is all.']
   const { migrationSeconds, backupSeconds, stoppedSeconds, diskBytes } = forecast
   const took = (seconds: number) => (seconds < 60 ? `${seconds.toFixed(1)} s` : humanDuration(seconds))
   const backup = backupSeconds === null ? 'a backup' : `${took(backupSeconds)} for a backup`

@@ -127,6 +127,8 @@ export interface AppProcess {
   /** The command that tests its health, where there is one. */
   healthCommand?: string
   image?: string
+  /** Set where it ended, the last time, because the memory ran out. */
+  outOfMemory?: true
 }
 
 /** Returns a text that is another one once the process was started anew. */

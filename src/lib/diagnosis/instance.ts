@@ -15,7 +15,12 @@ export interface Looked {
 
 /** Looks at the checks that find known problems, at the last run where it failed, and at the recent logs. */
 export async function lookAtInstance(toolbox: Toolbox, lines: number, tally: Tally): Promise<Looked> {
-  const looks = [lookAtChecks(toolbox, tally), lookAtRun(toolbox, tally), lookAtLogs(toolbox, lines, tally)]
+  const looks = [
+    lookAtChecks(toolbox, tally),
+    lookAtProcesses(toolbox, tally),
+    lookAtRun(toolbox, tally),
+    lookAtLogs(toolbox, lines, tally),
+  ]
   const looked = await Promise.all(looks)
   return { at: looked.flatMap(({ at }) => at), without: looked.flatMap(({ without }) => without) }
 }
@@ -31,6 +36,21 @@ async function lookAtChecks(toolbox: Toolbox, tally: Tally): Promise<Looked> {
   }
   const blind = results.filter(({ state, message }) => state === 'warn' && /could not be looked at/.test(message))
   return { at: [plural(results.length, 'check')], without: blind.map(({ id, message }) => `check ${id}: ${message}`) }
+}
+
+/** Exit code 137 is any SIGKILL's; the state of a process tells whether it was for want of memory. */
+async function lookAtProcesses({ backend }: Toolbox, tally: Tally): Promise<Looked> {
+  const problem = KNOWN_PROBLEMS.find(({ id }) => id === 'out-of-memory')
+  try {
+    const list = (await backend.processes?.list()) ?? []
+    for (const { id } of list.filter(({ outOfMemory }) => outOfMemory)) {
+      const text = `${id} was ended because the memory ran out (code 137).`
+      if (problem) tally.add({ problem, seen: true, names: {} }, { source: 'its state', text })
+    }
+    return { at: [], without: [] }
+  } catch (error) {
+    return { at: [], without: [`processes: ${messageOf(error)}`] }
+  }
 }
 
 /** What a run said that ended well tells nothing of a problem. */

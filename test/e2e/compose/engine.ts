@@ -8,16 +8,19 @@ import { finish, must } from './bed/process.js'
 const PID_FILE = join(process.env.MSTDN_OPS_ENGINE_STATE ?? '/var/tmp/mstdn-ops-engine', 'dockerd.pid')
 
 /**
- * Ends the engine, what it started and the stack's containers by force, all at once, and starts the engine again, as
- * after a loss of power. Other stacks of the engine go on or start again by their restart policy.
+ * Ends the tool, the engine, what it started and the stack's containers by force, all at once, and starts the engine
+ * again, as after a loss of power. Other stacks of the engine go on or start again by their restart policy.
  */
-export async function engineKilled(stack: Stack): Promise<void> {
+export async function powerLost(stack: Stack, tool: number): Promise<void> {
   const engine = Number(readFileSync(PID_FILE, 'utf8'))
-  const ids = (await stack.containers()).map(({ id }) => id)
-  const format = '{{.State.Pid}}'
-  const pids = (await must('docker', ['inspect', '--format', format, ...ids])).split('\n').map(Number).filter(Boolean)
+  const ids = (
+    await must('docker', ['ps', '-q', '--filter', `label=com.docker.compose.project=${stack.projectName}`])
+  ).split('\n')
+  // One of them may go meanwhile, which counts as a failure: the others are told all the same.
+  const { stdout: containers } = await finish('docker', ['inspect', '--format', '{{.State.Pid}}', ...ids])
   const { stdout: children } = await finish('pgrep', ['-P', String(engine)])
-  for (const pid of [engine, ...children.split('\n').map(Number).filter(Boolean), ...pids]) kill(pid)
+  const pids = `${children}\n${containers}`.split('\n').map(Number).filter(Boolean)
+  for (const pid of [tool, engine, ...pids]) kill(pid)
   while (isAlive(engine)) await sleep(50)
   await must(join(root, 'scripts/engine'), ['up'])
 }

@@ -24,6 +24,8 @@ export interface Container {
   /** How often the engine started it again by itself. */
   restartCount: number
   exitCode: number
+  /** Whether it ended because the memory ran out; the engine forgets it at the next start. */
+  outOfMemory: boolean
   env: ReadonlyMap<string, string>
   entrypoint: readonly string[]
   /** Entry point and command: what the process is for. */
@@ -73,13 +75,16 @@ function containerFrom(raw: Record<string, unknown>): Container {
   }
 }
 
-function stateFrom(state: Record<string, unknown>): Pick<Container, 'status' | 'health' | 'startedAt' | 'exitCode'> {
+type State = Pick<Container, 'status' | 'health' | 'startedAt' | 'exitCode' | 'outOfMemory'>
+
+function stateFrom(state: Record<string, unknown>): State {
   const started = readText(state.StartedAt)
   return {
     status: readText(state.Status),
     health: healthFrom(state.Health),
     startedAt: started === '' || started === NEVER ? undefined : new Date(started),
     exitCode: Number(state.ExitCode ?? 0),
+    outOfMemory: state.OOMKilled === true,
   }
 }
 

@@ -241,6 +241,7 @@ function processOf(container: Container, role: Role): AppProcess {
     image,
     command: command.join(' '),
     ...(healthCommand === undefined ? {} : { healthCommand }),
+    ...(container.outOfMemory ? { outOfMemory: true } : {}),
   }
 }
 

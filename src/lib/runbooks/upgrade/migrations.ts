@@ -10,6 +10,7 @@ import { tellingWaits } from '../db/lock-waits.js'
 import { tellProgress } from '../db/migrate.js'
 import { stillPending } from '../replace/migrate.js'
 import type { UpgradeOptions } from './options.js'
+import { putFilesBack } from './serving.js'
 
 const TITLES: Readonly<Record<Phase, (to: string) => string>> = {
   pre: to => `Run the first migrations with ${to}, while the old release serves`,
@@ -86,6 +87,8 @@ async function settle(context: StepContext, phase: Phase, options: UpgradeOption
 /** Nothing takes migrations back. The first ones are made so that the old release can serve with them. */
 async function standStill(context: StepContext, phase: Phase, { from, to }: UpgradeOptions): Promise<void> {
   await untilOver(context, phase)
+  // A killed run may have left what led its migrations to the other release.
+  await putFilesBack(context)
   const applied = await appliedSinceStart(context, phase)
   if (applied.length === 0) return
   const what = plural(applied.length, 'migration of', 'migrations of')

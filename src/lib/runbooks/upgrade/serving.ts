@@ -77,7 +77,7 @@ async function noteImages({ toolbox, note, noted }: StepContext, to: string): Pr
 
 /** Puts back what the run has kept, and forgets it. */
 export async function putFormerBack(context: StepContext): Promise<void> {
-  await changeOf(context.toolbox).putBack(releaseKey(context))
+  await putFilesBack(context)
   await changeOf(context.toolbox).forget(releaseKey(context))
 }
 
@@ -93,10 +93,15 @@ export function bringStep({ to }: Pick<UpgradeOptions, 'to'>): Step {
     },
     // The files go back first: what is started takes what stands in them.
     undo: async context => {
-      await changeOf(context.toolbox).putBack(releaseKey(context))
+      await putFilesBack(context)
       await bring(context)
     },
   }
+}
+
+/** Puts back what says which release is started; safe to repeat, and where nothing was changed. */
+export function putFilesBack(context: StepContext): Promise<void> {
+  return changeOf(context.toolbox).putBack(releaseKey(context))
 }
 
 /** Connections may lead through the processes that are replaced; the lock's may, too. */

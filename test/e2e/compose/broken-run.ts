@@ -43,17 +43,17 @@ export class BrokenRun {
 
   /** With these variables besides. */
   toolWith(env: NodeJS.ProcessEnv, ...words: string[]): Promise<CliResult> {
-    return cli(words, { cwd: this.stack.projectDir, env: { ...this.#places(), ...env }, timeoutMs: 300_000 })
+    return cli(words, { cwd: this.stack.projectDir, env: { ...this.places(), ...env }, timeoutMs: 300_000 })
   }
 
   /** Where journals and backups go. */
-  #places(): NodeJS.ProcessEnv {
+  places(): NodeJS.ProcessEnv {
     return { XDG_STATE_HOME: this.state, XDG_DATA_HOME: join(this.state, 'data') }
   }
 
   /** Starts the built tool, in front of which other programs may stand. */
   start(words: readonly string[]): Underway {
-    const env = { ...cleanEnvironment(), ...this.#places() }
+    const env = { ...cleanEnvironment(), ...this.places() }
     const argv = [join(root, 'bin/run.js'), ...words]
     const child = spawn(process.execPath, argv, { cwd: this.stack.projectDir, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''

@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { openToolbox } from '../../../src/lib/open-toolbox.js'
 import { Output } from '../../../src/lib/output.js'
 import type { Boundary } from '../../../src/lib/runbook/run.js'
+import { backOptionsOf } from '../../../src/lib/runbooks/upgrade/back/options.js'
+import { BACK, targetOf } from '../../../src/lib/runbooks/upgrade/back/runs.js'
 import type { UpgradeOptions } from '../../../src/lib/runbooks/upgrade/options.js'
 import { upgrade } from '../../../src/lib/runbooks/upgrade/upgrade.js'
 import { buildImages, type Stack, startStack } from './bed/bed.js'
@@ -97,6 +99,7 @@ async function isFormer(): Promise<boolean> {
   return same && (await serving()) === OPTIONS.from && applied === (await stack.psql(APPLIED, 'former'))
 }
 
+const POST = "SELECT count(*) FROM schema_migrations WHERE version = '20240322161611'"
 const APPLIED = 'SELECT count(*) FROM schema_migrations'
 
 /** The files, the database and the containers as they were when the stack was new. */
@@ -104,11 +107,15 @@ async function makeFormer(): Promise<void> {
   await stack.compose('rm', '-sf', ...APP)
   for (const name of copies()) rmSync(file(name))
   for (const [name, text] of Object.entries(former)) writeFileSync(file(name), text)
-  const others = await stack.psql("SELECT datname FROM pg_database WHERE datname LIKE 'mstdn_ops%'", ELSEWHERE)
-  for (const name of [stack.database, ...others.split('\n').filter(Boolean)])
+  for (const name of [stack.database, ...(await ownDatabases())])
     await stack.psql(`DROP DATABASE "${name}" WITH (FORCE)`, ELSEWHERE)
   await stack.psql(`CREATE DATABASE "${stack.database}" TEMPLATE former`, ELSEWHERE)
   await must('docker', ['compose', ...stack.composeFlags, 'up', '-d', '--wait', ...APP], inProject())
+}
+
+async function ownDatabases(): Promise<string[]> {
+  const names = await stack.psql("SELECT datname FROM pg_database WHERE datname LIKE 'mstdn_ops%'", ELSEWHERE)
+  return names.split('\n').filter(Boolean)
 }
 
 /** Returns the one release whose processes all run and are well; what is found otherwise. */
@@ -129,8 +136,7 @@ async function expectServing(version: string, ended: string): Promise<void> {
   if (version === OPTIONS.from) expect(copies()).toEqual([])
   else expect(copies()).toEqual([expect.stringMatching(/^docker-compose\.yml\.mstdn-ops-.*-release$/)])
   // What the former release lacks has to be there; what the new one has is no harm but for the post-deployment ones.
-  const post = await stack.psql("SELECT count(*) FROM schema_migrations WHERE version = '20240322161611'")
-  expect(post).toBe(version === OPTIONS.from ? '0' : '1')
+  expect(await stack.psql(POST)).toBe(version === OPTIONS.from ? '0' : '1')
   expect(await stack.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'mstdn_ops_new%'")).toBe('0')
   expect(await stack.logs('db')).not.toContain('terminating any other active server processes')
   await story.expectOver(ended)
@@ -182,3 +188,73 @@ test.each(breaks())(
   },
   PATIENCE,
 )
+
+/** The ways back are broken off, too: taken back they leave the newer release, gone on with the former one. */
+const WAYS: readonly { way: string; begun: Break; places: readonly [step: string, boundary: Boundary][] }[] = [
+  {
+    way: 'its files alone',
+    begun: { step: 'gate', boundary: 'acted', by: 'kill', round: 1 },
+    places: [
+      ['put-back', 'started'],
+      ['put-back', 'acted'],
+      ['bring', 'started'],
+      ['bring', 'acted'],
+    ],
+  },
+  {
+    way: 'the backup of before',
+    begun: { step: 'gate-again', boundary: 'acted', by: 'kill', round: 1 },
+    places: [
+      ['restore', 'acted'],
+      ['stop', 'acted'],
+      ['put-back', 'acted'],
+      ['swap', 'acted'],
+      ['clear-redis', 'acted'],
+      ['bring', 'started'],
+      ['bring', 'acted'],
+    ],
+  },
+]
+
+test.each(FULL ? WAYS : [])(
+  'going back by $way is broken off at each place',
+  async ({ begun, places }) => {
+    const { step, boundary } = begun
+    expect(await story.breakAt('upgrade', OPTIONS, { step, boundary })).toMatchObject({ killed: true })
+    await said('resume', '--abandon', '--confirm', stack.domain)
+    const options = await backOptions()
+    const post = await stack.psql(POST)
+    for (const [step, boundary] of places) {
+      const where = `${step} ${boundary}`
+      expect(await story.breakAt(BACK, options, { step, boundary }), where).toMatchObject({ killed: true })
+      await said('resume', '--undo')
+      expect([where, await serving(), await stack.psql(POST)]).toEqual([where, OPTIONS.to, post])
+      expect(readFileSync(file('docker-compose.yml'), 'utf8')).not.toContain(`v${OPTIONS.from}`)
+      await story.expectOver('undone')
+    }
+    const failed = await story.breakAt(BACK, options, { step: 'gate', boundary: 'acted', by: 'failure' })
+    expect(failed).toMatchObject({ killed: false, exitCode: 4 })
+    expect([await serving(), await stack.psql(POST)]).toEqual([OPTIONS.to, post])
+    for (const one of await ownDatabases()) await stack.psql(`DROP DATABASE "${one}" WITH (FORCE)`, ELSEWHERE)
+    expect(await story.breakAt(BACK, options, { step: 'bring', boundary: 'started' })).toMatchObject({ killed: true })
+    await said('resume')
+    await expectServing(OPTIONS.from, 'done')
+  },
+  1_800_000,
+)
+
+/** What the command would ask the run to do. */
+async function backOptions(): Promise<object> {
+  const former = { ...process.env }
+  Object.assign(process.env, story.places())
+  const how = { output: new Output({ quiet: true, logLevel: 'error' }), dryRun: false }
+  const toolbox = await openToolbox({ projectDir: stack.projectDir }, how)
+  try {
+    const target = await targetOf(toolbox, undefined)
+    if (!('upgrade' in target)) throw new Error('it would not take the upgrade back')
+    return await backOptionsOf(toolbox, target.upgrade, { drainSeconds: 1 })
+  } finally {
+    await toolbox.close()
+    process.env = former
+  }
+}

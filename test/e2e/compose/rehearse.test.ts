@@ -7,7 +7,7 @@ import { must } from './bed/process.js'
 import { BrokenRun } from './broken-run.js'
 
 const FULL = process.env.MSTDN_TEST_FULL !== undefined
-const PATIENCE = 300_000
+const PATIENCE = 500_000
 const OPTIONS = {
   upgrade: { from: '4.2.9', to: '4.3.8', phases: 'two', coexist: true, backup: false },
   backup: null,

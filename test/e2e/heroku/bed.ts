@@ -20,6 +20,8 @@ import { dataRoutes } from './emulator/data-routes.js'
 import { Dynos, type Run, stateOf } from './emulator/dynos.js'
 import { Emulator, type Request } from './emulator/emulator.js'
 import { type Fault, Faults } from './emulator/faults.js'
+import { FormationProcesses } from './emulator/formation-processes.js'
+import { GitHost } from './emulator/git-host.js'
 import { Logs } from './emulator/logs.js'
 import { platformRoutes } from './emulator/platform-routes.js'
 import { Rendezvous } from './emulator/rendezvous.js'
@@ -57,6 +59,8 @@ export interface HerokuOptions {
   readonly migrate?: boolean
   /** False: tables, but no people and posts. */
   readonly demo?: boolean
+  /** Releases that may be deployed by git: then there is a repository, and the formation's dynos are processes. */
+  readonly deploys?: readonly string[]
 }
 
 export interface HerokuApp {
@@ -81,6 +85,8 @@ export interface HerokuApp {
   redis(...args: string[]): Promise<string>
   /** The variables that dynos get now. */
   config(): Record<string, string>
+  /** Sets and (null) removes variables, as somebody else would. */
+  setConfig(changes: Readonly<Record<string, string | null>>): void
   /** Oldest first. */
   releases(): { readonly version: number; readonly description: string }[]
   /** Formation and one-offs that are there now. */
@@ -93,6 +99,14 @@ export interface HerokuApp {
   }[]
   formation(): Record<string, number>
   maintenance(): boolean
+  /** The folder of the app's git repository, where releases may be deployed. */
+  readonly repository: string | undefined
+  /** Mastodon's release that is in force, and what it was built from. */
+  slug(): { readonly version: string; readonly commit: string | null }
+  /** What was pushed to be built, oldest first. */
+  readonly builds: readonly { readonly commit: string; readonly status: string }[]
+  /** Tells what the first release was built from, which the repository holds. */
+  builtFrom(commit: string): void
   /** Every request to the API, oldest first, with the values in its body. */
   readonly requests: readonly Request[]
   /** Every one-off that really started. */
@@ -113,7 +127,7 @@ export interface HerokuApp {
 export async function startHerokuApp(options: HerokuOptions): Promise<HerokuApp> {
   await ensureEngine()
   await sweepOrphans()
-  await buildImages([options.version])
+  await buildImages([options.version, ...(options.deploys ?? [])])
   const bed = await makeBed(options)
   try {
     return await bringUp(bed)
@@ -177,6 +191,7 @@ async function bringUp(bed: Bed): Promise<HerokuApp> {
   const client = await clientPath(bed.dir, options.client ?? 'scripted')
   const platform = await startPlatform(bed, app, servers)
   if (options.migrate !== false) await fillDatabase(bed, app, servers, database, direct)
+  platform.dynos.scale()
   return handleOf({ bed, app, servers, database, url, client, ...platform })
 }
 
@@ -189,6 +204,7 @@ function withPort(text: string, port: number): string {
 function newApp({ options, domain }: Bed): App {
   return new App({
     name: options.app ?? 'mastodon-test',
+    version: options.version,
     email: 'operator@mastodon.example',
     config: { ...configVars(options.version, domain), ...options.config },
     formation: [
@@ -225,6 +241,7 @@ interface Parts {
   readonly logs: Logs
   readonly faults: Faults
   readonly token: string
+  readonly repository: string | undefined
 }
 
 async function startPlatform(bed: Bed, app: App, servers: Servers): Promise<Parts> {
@@ -235,12 +252,13 @@ async function startPlatform(bed: Bed, app: App, servers: Servers): Promise<Part
   await backups.listen()
   bed.closing.push(() => backups.close())
   const limit = bed.options.dynoLimit ?? 50
-  const dynos = new Dynos({ app, logs, faults, rendezvous, rendezvousPort: () => port, limit, place: placeOf(bed) })
+  const formation = await formationOf(bed, app)
+  const parts = { rendezvousPort: () => port, limit, place: placeOf(bed), ...(formation ? { formation } : {}) }
+  const dynos = new Dynos({ app, logs, faults, rendezvous, ...parts })
   app.onRelease = release => {
     logs.add('app', 'api', `Release v${release.version} created by user ${app.owner.email}`)
     dynos.restart()
   }
-  dynos.scale()
   bed.closing.push(() => dynos.close())
   const token = `HRKU-${randomUUID()}`
   const url = () => emulator.url
@@ -249,10 +267,24 @@ async function startPlatform(bed: Bed, app: App, servers: Servers): Promise<Part
     ...addonRoutes(app, async () => provision(servers), faults),
     ...dataRoutes({ app, servers, backups, faults }),
   ]
-  const emulator: Emulator = new Emulator({ token, app, foreignApps: ['someone-elses-app'], routes, faults })
+  const git = bed.options.deploys && new GitHost({ dir: join(bed.dir, 'git'), app, token, faults, url })
+  const beside = git && { beside: (...exchange: Parameters<GitHost['answer']>) => git.answer(...exchange) }
+  const emulator: Emulator = new Emulator({ token, app, foreignApps: ['someone-elses-app'], routes, faults, ...beside })
   await emulator.listen()
+  await git?.make()
   bed.closing.push(() => emulator.close())
-  return { emulator, dynos, logs, faults, token }
+  return { emulator, dynos, logs, faults, token, repository: git?.folder }
+}
+
+/** Visitors reach it by an address of its own, which the app publishes. */
+async function formationOf(bed: Bed, app: App): Promise<FormationProcesses | undefined> {
+  if (bed.options.deploys === undefined) return undefined
+  const formation = new FormationProcesses(placeOf(bed), bed.tls)
+  await formation.listen()
+  bed.closing.push(() => formation.close())
+  formation.serve(app)
+  app.own.set('WEB_DOMAIN', formation.address)
+  return formation
 }
 
 async function provision(servers: Servers): Promise<{ url: string; database: Database }> {
@@ -263,7 +295,7 @@ async function provision(servers: Servers): Promise<{ url: string; database: Dat
 /** The Redis gem of a dyno takes the self-signed certificate because this file names it, not because it checks nothing. */
 function placeOf({ id, options, labels, files }: Bed) {
   return {
-    ...{ image: imageNames.app(options.version), labels, prefix: `mstdn-ops-bed-${id}-heroku` },
+    ...{ imageOf: imageNames.app, labels, prefix: `mstdn-ops-bed-${id}-heroku` },
     ...{ files: [files.cert], env: { SSL_CERT_FILE: files.cert } },
     ...(options.tmp === undefined ? {} : { tmp: options.tmp }),
   }
@@ -274,7 +306,8 @@ async function fillDatabase(bed: Bed, app: App, servers: Servers, database: Data
   const place = placeOf(bed)
   const command = 'rake db:migrate db:seed'
   const env = { ...place.env, ...app.config(), DATABASE_URL: url }
-  const container = startContainer({ ...place, name: `${place.prefix}-migrate`, command, env, terminal: false })
+  const image = place.imageOf(bed.options.version)
+  const container = startContainer({ ...place, image, name: `${place.prefix}-migrate`, command, env, terminal: false })
   container.input.end()
   const said: Buffer[] = []
   container.output.on('data', (bytes: Buffer) => said.push(bytes))
@@ -319,10 +352,17 @@ function handleOf(whole: Whole): HerokuApp {
     psql: (sql, at) => servers.sql(sql, at === undefined ? database.name : new URL(at).pathname.slice(1)),
     redis: servers.redis,
     config: () => app.config(),
+    setConfig: changes => app.changeConfig(changes),
     releases: () => app.releases.map(({ version, description }) => ({ version, description })),
     dynos: () => dynos.list().map(dyno => ({ ...dyno, state: stateOf(dyno) })),
     formation: () => Object.fromEntries(app.formation.map(part => [part.type, part.quantity])),
     maintenance: () => app.maintenance,
+    repository: whole.repository,
+    slug: () => app.slug(),
+    builds: app.builds,
+    builtFrom: commit => {
+      app.slug().commit = commit
+    },
     requests: emulator.requests,
     runs: dynos.runs,
     cliCalls: client.calls,

@@ -192,7 +192,7 @@ Standin::Rails.start('tootctl', ARGV)
 `
 
 /** lib/mastodon/version.rb in the shape of its era: a reader parses it without running it. */
-function versionFile(version: string): string {
+export function versionFile(version: string): string {
   const [major, minor, patch] = version.split('.')
   const number = (name: string, value: string | undefined) => `    def ${name}\n      ${value}\n    end\n`
   const suffix = since(version, '4.2.0')

@@ -44,6 +44,23 @@ export interface Release {
   readonly config: ReadonlyMap<string, string>
 }
 
+/** What was built of a commit. */
+export interface Slug {
+  readonly id: string
+  /** What it was built from; nothing is known of the first one, unless it is told. */
+  commit: string | null
+  /** Mastodon's release. */
+  readonly version: string
+}
+
+/** What the platform was given to build. */
+export interface Build {
+  readonly id: string
+  readonly commit: string
+  status: 'pending' | 'succeeded' | 'failed'
+  readonly createdAt: Date
+}
+
 export interface Formation {
   readonly id: string
   readonly type: string
@@ -54,6 +71,8 @@ export interface Formation {
 
 export interface AppOptions {
   readonly name: string
+  /** Mastodon's release. */
+  readonly version: string
   readonly config: Readonly<Record<string, string>>
   readonly formation: readonly { type: string; command: string; quantity: number }[]
   readonly email: string
@@ -67,6 +86,8 @@ export class App {
   readonly createdAt = new Date(Date.now() - 400 * 86_400_000)
   readonly own: Map<string, string>
   readonly releases: Release[] = []
+  readonly slugs: Slug[]
+  readonly builds: Build[] = []
   readonly formation: Formation[]
   readonly addons: Addon[] = []
   attachments: Attachment[] = []
@@ -77,6 +98,7 @@ export class App {
 
   constructor(options: AppOptions) {
     this.name = options.name
+    this.slugs = [{ id: randomUUID(), commit: null, version: options.version }]
     this.owner = { id: randomUUID(), email: options.email }
     this.own = new Map(Object.entries(options.config))
     this.formation = options.formation.map(part => ({ ...part, id: randomUUID(), size: 'Basic' }))
@@ -102,14 +124,14 @@ export class App {
     if (names.length > 0) this.release(describeChange(changes))
   }
 
-  release(description: string, status: Release['status'] = 'succeeded'): Release {
+  release(description: string, status: Release['status'] = 'succeeded', slug = this.slug().id): Release {
     const release = {
       id: randomUUID(),
       version: (this.releases.at(-1)?.version ?? 0) + 1,
       description,
       status,
       createdAt: new Date(),
-      slug: this.releases.at(-1)?.slug ?? randomUUID(),
+      slug,
       config: new Map(this.own),
     }
     this.releases.push(release)
@@ -123,7 +145,22 @@ export class App {
     const wanted = this.releaseOf(version)
     this.own.clear()
     for (const [name, value] of wanted.config) this.own.set(name, value)
-    return this.release(`Rollback to v${version}`)
+    return this.release(`Rollback to v${version}`, 'succeeded', wanted.slug)
+  }
+
+  /** What dynos run now. */
+  slug(): Slug {
+    const current = this.releases.at(-1)?.slug
+    const found = this.slugs.find(({ id }) => id === current) ?? this.slugs[0]
+    if (!found) throw notFound('slug', 'slug')
+    return found
+  }
+
+  /** Puts what was built of a commit into force. */
+  deploy(commit: string, version: string): Release {
+    const slug = { id: randomUUID(), commit, version }
+    this.slugs.push(slug)
+    return this.release(`Deploy ${commit.slice(0, 8)}`, 'succeeded', slug.id)
   }
 
   releaseOf(key: string | number): Release {

@@ -4,6 +4,7 @@ import type { App, Formation } from './app.js'
 import { type Container, type ContainerOptions, startContainer } from './container.js'
 import { notFound, Refusal } from './exchange.js'
 import type { Faults } from './faults.js'
+import type { FormationProcesses } from './formation-processes.js'
 import type { Logs } from './logs.js'
 import type { Rendezvous } from './rendezvous.js'
 
@@ -43,7 +44,8 @@ export interface OneOffOptions {
 
 /** Where the processes of one-offs run. */
 export interface Place {
-  readonly image: string
+  /** Returns the image of a release of Mastodon. */
+  readonly imageOf: (version: string) => string
   readonly labels: Readonly<Record<string, string>>
   /** What containers of this app are called before their dyno's name. */
   readonly prefix: string
@@ -62,6 +64,8 @@ export interface DynosOptions {
   readonly place: Place
   /** How many one-offs may run at a time. */
   readonly limit: number
+  /** Runs what the formation's dynos are for; records only where it is left out. */
+  readonly formation?: FormationProcesses
 }
 
 /** Dynos by their name, or by their process type. */
@@ -108,6 +112,7 @@ export class Dynos {
     this.#formation = this.#formation.map(dyno =>
       fits(dyno) ? this.#boot(app.formationOf(dyno.type), dyno.name) : dyno,
     )
+    this.#tellFormation()
     if (which) void this.#stopOneOffs(fits)
   }
 
@@ -119,6 +124,12 @@ export class Dynos {
         return this.#formation.find(dyno => dyno.name === name) ?? this.#boot(part, name)
       }),
     )
+    this.#tellFormation()
+  }
+
+  #tellFormation(): void {
+    const { app, formation } = this.#options
+    formation?.bring(this.#formation, { version: app.slug().version, env: app.config() })
   }
 
   #boot({ type, command, size }: Formation, name: string): Dyno {
@@ -233,7 +244,7 @@ export class Dynos {
     const { app, place } = this.#options
     return {
       name: `${place.prefix}-${dyno.name}`,
-      image: place.image,
+      image: place.imageOf(app.slug().version),
       labels: place.labels,
       command: options.command,
       files: place.files,

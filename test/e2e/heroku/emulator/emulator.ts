@@ -24,6 +24,8 @@ export interface EmulatorOptions {
   readonly foreignApps: readonly string[]
   readonly routes: readonly Route[]
   readonly faults: Faults
+  /** Answers what is not the API's, and returns whether it was. */
+  readonly beside?: (request: IncomingMessage, response: ServerResponse) => boolean
 }
 
 /** The Platform API and the data API on one port of the loopback, for the client takes the port of one for both. */
@@ -55,9 +57,10 @@ export class Emulator {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#options.beside?.(request, response)) return
     const question = await questionOf(request, this.url)
     const { method, path, body } = question
-    const fault = path.startsWith('/logplex/') ? undefined : this.#options.faults.forRequest(method, path)
+    const fault = path.startsWith('/logplex/') ? undefined : this.#options.faults.forRequest(method, path, body)
     const record: Request = { method, path, body, at: new Date(), ...(fault ? { fault: fault.kind } : {}) }
     this.requests.push(record)
     if (fault?.kind === 'reset-before') return void request.socket.resetAndDestroy()

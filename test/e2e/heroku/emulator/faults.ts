@@ -21,6 +21,8 @@ export interface ApiFault extends Aim {
   readonly method?: string
   /** Against the path without its query. Any path where it is left out. */
   readonly path?: RegExp
+  /** Against the body as JSON. Any body where it is left out. */
+  readonly body?: RegExp
   /** In place of the usual text of the error. */
   readonly message?: string
   readonly milliseconds?: number
@@ -65,6 +67,10 @@ export interface DataFault extends Aim {
     | 'provision-fails'
     /** The release phase does not end well. */
     | 'release-fails'
+    /** The build of what was pushed does not end well. */
+    | 'build-fails'
+    /** The build takes ten seconds. */
+    | 'build-slow'
 }
 
 interface Aim {
@@ -87,11 +93,13 @@ export class Faults {
   }
 
   /** Returns the next fault for this request, and counts it as happened. */
-  forRequest(method: string, path: string): ApiFault | undefined {
-    return this.#take(
-      fault =>
-        isOfApi(fault) && (fault.method ?? method) === method && (fault.path === undefined || fault.path.test(path)),
-    ) as ApiFault | undefined
+  forRequest(method: string, path: string, body: object): ApiFault | undefined {
+    const fits = (fault: Fault) =>
+      isOfApi(fault) &&
+      (fault.method ?? method) === method &&
+      (fault.path === undefined || fault.path.test(path)) &&
+      (fault.body === undefined || fault.body.test(JSON.stringify(body)))
+    return this.#take(fits) as ApiFault | undefined
   }
 
   /** Returns the next fault for the attached one-off that runs this command, and counts it as happened. */
@@ -118,7 +126,7 @@ function isAttach(fault: Fault): fault is AttachFault {
 }
 
 function isOfApi(fault: Fault): fault is ApiFault {
-  return !isAttach(fault) && !/^(transfer|reset-idle|download|provision|release)/.test(fault.kind)
+  return !isAttach(fault) && !/^(transfer|reset-idle|download|provision|release|build)/.test(fault.kind)
 }
 
 /** What the API says in each case: status, id, message. */

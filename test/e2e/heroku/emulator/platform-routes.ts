@@ -13,7 +13,7 @@ import {
   rangeOf,
 } from './exchange.js'
 import type { Logs } from './logs.js'
-import { account, appOf, dynoOf, formationOf, releaseOf, time } from './shapes.js'
+import { account, appOf, buildOf, dynoOf, formationOf, releaseOf, slugOf, time } from './shapes.js'
 
 export interface Platform {
   readonly app: App
@@ -33,6 +33,7 @@ export function platformRoutes(platform: Platform): Route[] {
     ...formationRoutes(platform),
     ...dynoRoutes(platform),
     ...releaseRoutes(platform),
+    ...buildRoutes(platform),
     ...logRoutes(platform),
   ]
 }
@@ -206,6 +207,18 @@ function releaseRoutes({ app }: Platform): Route[] {
     ['POST', '/apps/:app/releases', rollBack],
     ['GET', '/apps/:app/releases/:release', question => ok(releaseOf(app, one(question)))],
     ['GET', '/apps/:app/releases/:release/config-vars', question => ok(Object.fromEntries(one(question).config))],
+  ]
+}
+
+function buildRoutes({ app }: Platform): Route[] {
+  const slug = ({ params }: Question): Answer => {
+    const found = app.slugs.find(({ id }) => id === params.slug)
+    if (!found) throw notFound('slug', 'slug')
+    return ok(slugOf(found))
+  }
+  return [
+    ['GET', '/apps/:app/slugs/:slug', slug],
+    ['GET', '/apps/:app/builds', () => ok([...app.builds].reverse().map(build => buildOf(app, build)))],
   ]
 }
 

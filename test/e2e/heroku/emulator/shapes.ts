@@ -1,4 +1,13 @@
-import { type Addon, type App, type Attachment, type Formation, type Release, stateOf as stateOfAddon } from './app.js'
+import {
+  type Addon,
+  type App,
+  type Attachment,
+  type Build,
+  type Formation,
+  type Release,
+  type Slug,
+  stateOf as stateOfAddon,
+} from './app.js'
 import { type Dyno, stateOf } from './dynos.js'
 
 /** The resources as the Platform API writes them, with the fields of its published schema. */
@@ -50,6 +59,18 @@ export function releaseOf(app: App, release: Release): Record<string, unknown> {
     ...{ addon_plan_names: app.addons.map(addon => addon.plan), eligible_for_rollback: true },
     ...{ created_at: time(createdAt), updated_at: time(createdAt) },
   }
+}
+
+export function slugOf({ id, commit }: Slug): Record<string, unknown> {
+  const stack = { id: 'f9f9cbd7-2970-41ef-8db5-3df7123b041f', name: 'heroku-24' }
+  return { id, commit, commit_description: null, size: 180_000_000, process_types: {}, stack }
+}
+
+export function buildOf(app: App, { id, commit, status, createdAt }: Build): Record<string, unknown> {
+  const at = time(createdAt)
+  const source = { checksum: null, url: 'https://example.com/source.tgz', version: commit, version_description: null }
+  const common = { app: { id: app.id }, buildpacks: null, release: null, slug: null, user: app.owner }
+  return { id, status, source_blob: source, ...common, output_stream_url: null, created_at: at, updated_at: at }
 }
 
 export function addonOf(app: App, addon: Addon): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import type { OwnCommit } from '../lib/backends/release-build.js'
 import { confirmFlag, OpsCommand } from '../lib/base-command.js'
 import type { Availability } from '../lib/mastodon/upgrade/available.js'
 import { availableText } from '../lib/mastodon/upgrade/available-text.js'
@@ -6,7 +7,8 @@ import type { UpgradePlan } from '../lib/mastodon/upgrade/plan.js'
 import { planText } from '../lib/mastodon/upgrade/text.js'
 import { renderReport } from '../lib/report.js'
 import type { RunReport } from '../lib/runbook/run.js'
-import { optionsOf } from '../lib/runbooks/upgrade/options.js'
+import { chosenRun } from '../lib/runbooks/upgrade/chosen.js'
+import type { UpgradeResult } from '../lib/runbooks/upgrade/options.js'
 import { metByRun, plannedUpgrade, refusalOf, updatesFor } from '../lib/runbooks/upgrade/planned.js'
 import { apartOf } from '../lib/runbooks/upgrade/rehearse/check.js'
 import { rehearsalOf } from '../lib/runbooks/upgrade/rehearse/chosen.js'
@@ -14,9 +16,8 @@ import type { RehearsalOptions, RehearsalResult } from '../lib/runbooks/upgrade/
 import { rehearse } from '../lib/runbooks/upgrade/rehearse/rehearse.js'
 import { rehearsedText } from '../lib/runbooks/upgrade/rehearse/text.js'
 import { upgradedText } from '../lib/runbooks/upgrade/text.js'
-import { type UpgradeResult, upgrade } from '../lib/runbooks/upgrade/upgrade.js'
 
-type Planned<R extends object> = { plan: UpgradePlan } & Partial<RunReport<R>>
+type Planned<R extends object> = { plan: UpgradePlan; own?: readonly OwnCommit[] } & Partial<RunReport<R>>
 type Answer = Availability | Planned<UpgradeResult> | (Planned<RehearsalResult> & { rehearsed: true })
 
 export default class Upgrade extends OpsCommand<Answer> {
@@ -51,6 +52,10 @@ export default class Upgrade extends OpsCommand<Answer> {
     }),
     'single-phase': Flags.boolean({ summary: 'Stop everything while the migrations run.' }),
     'no-backup': Flags.boolean({ summary: 'Make no backup before; has to be confirmed by the domain.' }),
+    checkout: Flags.directory({ exists: true, summary: 'On Heroku: a git checkout of what is deployed.' }),
+    'discard-local-commits': Flags.boolean({
+      summary: 'On Heroku: deploy the release without your own commits; has to be confirmed by the domain.',
+    }),
     ...confirmFlag,
   }
 
@@ -68,12 +73,13 @@ export default class Upgrade extends OpsCommand<Answer> {
       throw refusal
     }
     const said = { singlePhase: flags['single-phase'], backup: !flags['no-backup'] }
-    if (flags.rehearse && plan.steps.length > 0) {
-      return this.#rehearse(plan, await rehearsalOf(toolbox, plan, { ...said, fresh: flags.fresh }))
-    }
-    const carriesOut = toolbox.backend.releases?.change !== undefined
-    if (plan.steps.length === 0 || (toolbox.dryRun && !carriesOut)) return { plan }
-    return { plan, ...(await this.change(upgrade, optionsOf(toolbox, plan, said))) }
+    if (plan.steps.length === 0) return { plan }
+    if (flags.rehearse) return this.#rehearse(plan, await rehearsalOf(toolbox, plan, { ...said, fresh: flags.fresh }))
+    const sources = { checkout: flags.checkout, discard: flags['discard-local-commits'] }
+    const chosen = await chosenRun(toolbox, plan, { ...said, ...sources })
+    if (chosen === undefined) return { plan }
+    const { runbook, options, own } = chosen
+    return { plan, ...(own && { own }), ...(await this.change(runbook, options)) }
   }
 
   async #rehearse(plan: UpgradePlan, options: RehearsalOptions) {

@@ -47,6 +47,10 @@ export interface Instance {
   roles?: Partial<Record<'web' | 'sidekiq' | 'streaming', string[]>>
   /** The app on Heroku. */
   app?: string
+  /** A git checkout of what is deployed, where that is done by pushing it. */
+  checkout?: string
+  /** The repository that releases are fetched from, in place of Mastodon's own. */
+  upstream?: string
   databaseUrl?: string
   redisUrl?: string
   /** TLS certificates of PostgreSQL and Redis that no authority has signed are accepted. */

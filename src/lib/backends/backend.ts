@@ -2,6 +2,7 @@ import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Effect, Invocation } from '../runner.js'
 import type { Apart } from './apart.js'
 import type { Captures, DatabaseAddons } from './managed-database.js'
+import type { ReleaseBuild } from './release-build.js'
 
 /**
  * The seam between what operators want and where Mastodon runs.
@@ -202,6 +203,8 @@ export interface Releases {
   list?(limit: number): Promise<Release[]>
   /** Puts another release in the place of the present one; absent where that is not done from here. */
   readonly change?: ReleaseChange
+  /** Builds releases from sources, which are in force as soon as they are built; absent where that is not done from here. */
+  readonly build?: ReleaseBuild
 }
 
 /** What runs under a name now, and from the change on. */

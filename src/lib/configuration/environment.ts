@@ -20,6 +20,11 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   MSTDN_OPS_DATABASE_URL: { about: 'the database of the direct backend' },
   MSTDN_OPS_REDIS_URL: { about: 'the Redis of the direct backend' },
   MSTDN_OPS_APP: { about: 'the app on Heroku, like --app' },
+  MSTDN_OPS_CHECKOUT: { about: 'a git checkout of what is deployed to Heroku, like upgrade --checkout' },
+  MSTDN_OPS_UPSTREAM: {
+    about: 'the git repository that releases are fetched from, in place of Mastodon’s own',
+    problem: upstreamProblem,
+  },
   MSTDN_OPS_ACCEPT_SELF_SIGNED: {
     about: 'accept TLS certificates of PostgreSQL and Redis that no authority has signed',
     allowed: ['0', '1', 'false', 'true'],
@@ -43,6 +48,8 @@ interface Environment {
       | 'databaseUrl'
       | 'redisUrl'
       | 'app'
+      | 'checkout'
+      | 'upstream'
       | 'acceptSelfSigned'
       | 'sandboxDir'
       | 'domain'
@@ -72,6 +79,8 @@ export function environmentOf(env: NodeJS.ProcessEnv): Environment {
       databaseUrl: env.MSTDN_OPS_DATABASE_URL,
       redisUrl: env.MSTDN_OPS_REDIS_URL,
       app: env.MSTDN_OPS_APP,
+      checkout: env.MSTDN_OPS_CHECKOUT && resolve(env.MSTDN_OPS_CHECKOUT),
+      upstream: env.MSTDN_OPS_UPSTREAM,
       acceptSelfSigned: booleanOf(env.MSTDN_OPS_ACCEPT_SELF_SIGNED),
       sandboxDir: env.MSTDN_OPS_SANDBOX_DIR,
       domain: env.MSTDN_OPS_DOMAIN,
@@ -80,6 +89,12 @@ export function environmentOf(env: NodeJS.ProcessEnv): Environment {
     }).filter(([, value]) => value !== undefined && value !== ''),
   ) as Environment['values']
   return { values, mistakes }
+}
+
+/** Git would take `ext::` for a command; a password would stand in arguments. Undefined: nothing is wrong with it. */
+export function upstreamProblem(value: string): string | undefined {
+  if (/^(https:\/\/[^@\s]+|ssh:\/\/\S+|git@\S+|\/\S+)$/.test(value)) return undefined
+  return 'must be a repository for git: an https:// URL without a login, or an absolute folder'
 }
 
 function backupsOf(env: NodeJS.ProcessEnv): BackupSettings {

@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { type Document, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml'
 import { recipientProblem } from '../backups/recipient.js'
 import { BACKENDS, type ConfigFile, type Mistake } from '../instance.js'
+import { upstreamProblem } from './environment.js'
 
 const text = v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
 const texts = v.array(text, 'must be a list of texts')
@@ -43,6 +44,13 @@ const backups = v.strictObject({
   keep: v.optional(keep),
 })
 const roles = v.strictObject({ web: v.optional(texts), sidekiq: v.optional(texts), streaming: v.optional(texts) })
+const upstream = v.pipe(
+  text,
+  v.check(
+    value => upstreamProblem(value) === undefined,
+    'must be a repository for git: an https:// URL without a login, or an absolute folder',
+  ),
+)
 const instance = v.strictObject({
   backend: v.optional(v.picklist(BACKENDS, `allowed: ${BACKENDS.join(', ')}`)),
   project_dir: v.optional(text),
@@ -53,6 +61,8 @@ const instance = v.strictObject({
   docker_context: v.optional(text),
   roles: v.optional(roles),
   app: v.optional(v.pipe(text, v.regex(/^[a-z0-9][a-z0-9-]{1,40}$/, 'must be the name of an app on Heroku'))),
+  checkout: v.optional(text),
+  upstream: v.optional(upstream),
   database_url: v.optional(text),
   redis_url: v.optional(text),
   accept_self_signed: v.optional(v.boolean('must be true or false')),
@@ -194,6 +204,8 @@ function settingOf(raw: v.InferOutput<typeof instance>, base: string): ConfigFil
     databaseUrl: raw.database_url,
     redisUrl: raw.redis_url,
     app: raw.app,
+    checkout: raw.checkout && resolve(base, raw.checkout),
+    upstream: raw.upstream,
     acceptSelfSigned: raw.accept_self_signed,
     sandboxDir: raw.sandbox_dir && resolve(base, raw.sandbox_dir),
     domain: raw.domain,

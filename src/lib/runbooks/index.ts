@@ -37,5 +37,6 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   scale: async () => (await import('./scale/scale.js')).scale,
   'upgrade:back': async () => (await import('./upgrade/back/back.js')).upgradeBack,
   upgrade: async () => (await import('./upgrade/upgrade.js')).upgrade,
+  'upgrade:deploy': async () => (await import('./upgrade/deploy.js')).deploy,
   'upgrade:rehearse': async () => (await import('./upgrade/rehearse/rehearse.js')).rehearse,
 }

@@ -6,11 +6,13 @@ import { printableLine } from '../../text.js'
 import type { Backend } from '../backend.js'
 import type { BackendParts } from '../index.js'
 import { HerokuApp } from './app.js'
+import { HerokuBuild } from './build.js'
 import { HerokuCaptures } from './captures.js'
 import { HerokuConfig } from './config.js'
 import { DataApi } from './data-api.js'
 import { HerokuDatabases } from './databases.js'
-import { detectApp } from './detect.js'
+import { appOfRemote, detectApp } from './detect.js'
+import { Git, gitBaseOf } from './git.js'
 import { readLogin } from './login.js'
 import { HerokuLogs } from './logs.js'
 import { HerokuOneOff } from './one-off.js'
@@ -19,6 +21,7 @@ import { HerokuProcesses } from './processes.js'
 import { ReleaseMemory } from './release-memory.js'
 import { HerokuMaintenance, HerokuReleases } from './releases.js'
 import { currentPostgres, isExcuse, postgresOf, redisOf } from './servers.js'
+import { UPSTREAM } from './sources.js'
 
 export { detectApp } from './detect.js'
 
@@ -63,6 +66,12 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
   const postgres = currentPostgres(app, config, tls)
   const redis = redisOf(app, config, tls)
   const folder = dirname(runsDir(instance.name || name))
+  const vars = new HerokuConfig(app, folder)
+  const base = () => gitBaseOf(login.baseUrl, process.env.HEROKU_GIT_HOST)
+  const git = new Git(join(folder, 'checkout'), { app: name, base, runner, login })
+  const upstream = instance.upstream ?? UPSTREAM
+  const isCheckout = async () => (await appOfRemote(instance.projectDir, runner)) === name
+  const checkout = async () => instance.checkout ?? ((await isCheckout()) ? instance.projectDir : undefined)
   const data = () => new DataApi(login, apiParts)
   const connect = (url: string | undefined, variable: string) => postgresOf(app, url, tls, variable)
   return {
@@ -72,9 +81,9 @@ export async function openHeroku(instance: Instance, parts: BackendParts): Promi
     preflight: async () => undefined,
     oneOff: new HerokuOneOff(app, new ReleaseMemory(app), folder),
     processes: new HerokuProcesses(app, join(folder, 'formation.json')),
-    releases: new HerokuReleases(app),
+    releases: new HerokuReleases(app, new HerokuBuild(app, { git, config: vars, upstream, checkout })),
     maintenance: new HerokuMaintenance(app),
-    config: new HerokuConfig(app, folder),
+    config: vars,
     logs: new HerokuLogs(app),
     close: async () => undefined,
     ...(isExcuse(postgres) ? {} : { postgres }),

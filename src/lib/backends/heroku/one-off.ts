@@ -41,9 +41,17 @@ export class HerokuOneOff implements OneOff {
     if (command.longKey !== undefined) {
       return runDetached(this.#app, command, { file: this.#markFile(command.longKey), byHand: this.byHand(command) })
     }
-    if (command.ofRelease && command.effect === 'read')
-      return this.#memory.recall(command, () => this.#attached(command))
+    if (command.ofRelease && command.effect === 'read') return this.#memory.recall(command, () => this.#again(command))
     return this.#attached(command)
+  }
+
+  /** What a release holds may be read as often as one likes: a connection that is lost once is no reason to fail. */
+  async #again(command: AppCommand): Promise<AppOutcome> {
+    return this.#attached(command).catch((error: unknown) => {
+      if (!(error instanceof RefusedError) || error.code !== 'end-not-seen') throw error
+      this.#app.parts.output.debug(`heroku: ${error.message} It is read once more.`)
+      return this.#attached(command)
+    })
   }
 
   untilOver(longKey: string): Promise<void> {

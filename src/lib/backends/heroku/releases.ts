@@ -1,13 +1,16 @@
 import type { Maintenance, Release, Releases } from '../backend.js'
 import { readText, records, toRecord } from '../json.js'
+import type { ReleaseBuild } from '../release-build.js'
 import type { HerokuApp } from './app.js'
 
 /** Every state of code and config vars that was in force, as the platform numbers them. */
 export class HerokuReleases implements Releases {
+  readonly build: ReleaseBuild
   readonly #app: HerokuApp
 
-  constructor(app: HerokuApp) {
+  constructor(app: HerokuApp, build: ReleaseBuild) {
     this.#app = app
+    this.build = build
   }
 
   async current(): Promise<{ label: string } | undefined> {

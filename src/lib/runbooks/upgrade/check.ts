@@ -24,6 +24,11 @@ export async function refuse(toolbox: Toolbox, options: UpgradeOptions): Promise
   if (nothingToDo(options)) return
   refuseEra(options)
   refuseHealthCheck(await change.parts(options.to), options)
+  await refuseInstance(toolbox, options)
+}
+
+/** Refuses what of the instance itself is in the way. */
+export async function refuseInstance(toolbox: Toolbox, options: UpgradeOptions): Promise<void> {
   await refusePooler(toolbox)
   await refuseBadState(toolbox)
   await refuseConfiguration(toolbox, options)

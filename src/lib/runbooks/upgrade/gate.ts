@@ -12,6 +12,8 @@ import { former } from './serving.js'
 
 /** Milliseconds in which everything has to be well after its start: Sidekiq's first heartbeat comes within 10 s. */
 const PATIENCE_MS = 90_000
+/** Where the platform starts the processes by itself: it gives web 60 s to listen, and tries again. */
+const SLOW_START_MS = 240_000
 const PAUSE_MS = 1_000
 /** Seconds: a heartbeat comes every 5 to 10. */
 const OLDEST_BEAT = 30
@@ -21,19 +23,41 @@ type Probe = (context: StepContext, version: MastodonVersion) => Promise<string 
 
 /** Looks whether the new release does its work: web from the database, streaming, and Sidekiq on every queue. */
 export function gateStep(id: 'gate' | 'gate-again', { to }: Pick<UpgradeOptions, 'to'>): Step {
-  return {
-    id,
-    title: id === 'gate' ? `Look whether ${to} works: web, streaming, Sidekiq and its queues` : 'Look once more',
-    effect: 'read',
-    run: async context => {
-      if (!context.dryRun) await untilWell(context, MastodonVersion.of(to))
-    },
-  }
+  const title = id === 'gate' ? `Look whether ${to} works: web, streaming, Sidekiq and its queues` : 'Look once more'
+  return lookingStep(id, title, to, [running, installed, web, streaming, sidekiq])
 }
 
-async function untilWell(context: StepContext, version: MastodonVersion): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
-  for (const probe of [running, installed, web, streaming, sidekiq]) {
+/** Looks at what can be seen while visitors get the maintenance page. */
+export function gateBehindStep({ to }: UpgradeOptions): Step {
+  const title = `Look whether ${to} works as far as it is seen from behind: processes, Sidekiq and its queues`
+  return lookingStep('gate', title, to, [running, installed, sidekiq], SLOW_START_MS)
+}
+
+/** Looks as a visitor. */
+export function gateInFrontStep({ to }: UpgradeOptions): Step {
+  return lookingStep('gate-again', `Look whether ${to} answers visitors`, to, [web, streaming])
+}
+
+function lookingStep(
+  id: 'gate' | 'gate-again',
+  title: string,
+  to: string,
+  probes: readonly Probe[],
+  patienceMs = PATIENCE_MS,
+): Step {
+  const run = async (context: StepContext) => {
+    if (!context.dryRun) await untilWell(context, MastodonVersion.of(to), { probes, patienceMs })
+  }
+  return { id, title, effect: 'read', run }
+}
+
+async function untilWell(
+  context: StepContext,
+  version: MastodonVersion,
+  { probes, patienceMs }: { probes: readonly Probe[]; patienceMs: number },
+): Promise<void> {
+  const deadline = Date.now() + patienceMs
+  for (const probe of probes) {
     for (;;) {
       const problem = await probe(context, version).catch(messageOf)
       if (problem === undefined) break

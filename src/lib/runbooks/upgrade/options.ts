@@ -1,7 +1,7 @@
 import type { ReleaseChange } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
 import type { Need } from '../../mastodon/upgrade/needs/need.js'
-import type { UpgradePlan } from '../../mastodon/upgrade/plan.js'
+import type { UpgradePlan, UpgradeStep } from '../../mastodon/upgrade/plan.js'
 import { lacks } from '../../open-toolbox.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -61,16 +61,25 @@ export interface Said {
  */
 export function optionsOf(toolbox: Toolbox, plan: UpgradePlan, { singlePhase, backup }: Said): UpgradeOptions {
   changeOf(toolbox)
+  const { step, leftToDo } = onlyStep(plan)
+  const coexist = step.phases.mode !== 'single'
+  const phases = coexist && !singlePhase ? 'two' : 'single'
+  return { from: step.from, to: step.to, phases, coexist, backup, leftToDo }
+}
+
+/**
+ * Returns the one release that is to be deployed, and what is left to the operator.
+ *
+ * @throws RefusedError where there are several, or a queue would have no listener.
+ */
+export function onlyStep(plan: UpgradePlan): { step: UpgradeStep; leftToDo: string[] } {
   const [step, ...others] = plan.steps
   if (step === undefined || others.length > 0) throw oneByOne(plan)
   const unmet = plan.needs.filter(({ when, met }) => when === 'switch' && met === false)
   const unheard = unmet.find(({ id }) => id === 'queues')
   if (unheard) throw notHeard(unheard, plan)
-  const coexist = step.phases.mode !== 'single'
-  const phases = coexist && !singlePhase ? 'two' : 'single'
   // The images are the upgrade's own work.
-  const leftToDo = unmet.filter(({ id }) => !id.startsWith('image ')).flatMap(({ commands }) => commands)
-  return { from: step.from, to: step.to, phases, coexist, backup, leftToDo }
+  return { step, leftToDo: unmet.filter(({ id }) => !id.startsWith('image ')).flatMap(({ commands }) => commands) }
 }
 
 /** The new release would be found not to work, after all that was done. */

@@ -88,7 +88,7 @@ export function bringStep({ to }: Pick<UpgradeOptions, 'to'>): Step {
     title: `Start the processes with ${to}, and wait until they are healthy`,
     effect: 'write',
     run: async context => {
-      if (!context.dryRun) await context.note('served', 'yes')
+      if (!context.dryRun) await noteServed(context)
       await bring(context)
     },
     // The files go back first: what is started takes what stands in them.
@@ -135,6 +135,11 @@ export function stopStep(): Step {
 
 export function former({ noted }: StepContext): FormerProcess[] {
   return JSON.parse(noted('ran') ?? '[]') as FormerProcess[]
+}
+
+/** Notes that the new release is about to work with the data. */
+export async function noteServed({ note }: Pick<StepContext, 'note'>): Promise<void> {
+  await note('served', 'yes')
 }
 
 /** Whether processes of the new release were started, be it for a moment. */

@@ -1,17 +1,16 @@
-import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
+import type { Consent, Runbook, Step } from '../../runbook/step.js'
 import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
 import { BACKUP, refuse } from './check.js'
 import { downtimeNoted, endWatchStep, watched } from './downtime.js'
 import { gateStep } from './gate.js'
-import { forgetKeysCopy, keysStep } from './keys.js'
+import { keysStep } from './keys.js'
 import { appliedNoted, migrateStep } from './migrations.js'
 import { nothingToDo, type UpgradeOptions, type UpgradeResult } from './options.js'
 import { replicaLag, withReplicas } from './replicas.js'
 import { bringStep, fetchStep, lookStep, stopStep, switchStep } from './serving.js'
+import { tidyStep, timed, tookNoted } from './took.js'
 
 export type { UpgradeOptions, UpgradeResult } from './options.js'
-
-const TOOK = 'took-'
 
 /**
  * Puts another release in the place of the installed one. In two phases the old one serves until the new one is started
@@ -27,7 +26,7 @@ export const upgrade: Runbook<UpgradeOptions, UpgradeResult> = {
     to: options.to,
     phases: options.phases,
     downtime: downtimeNoted(noted),
-    took: tookNoted(options, noted),
+    took: tookNoted(nothingToDo(options) ? [] : stepsOf(options), noted),
     backup: safetyBackup(noted)?.path ?? null,
     applied: appliedNoted(noted),
     replicas: replicaLag(noted),
@@ -36,7 +35,7 @@ export const upgrade: Runbook<UpgradeOptions, UpgradeResult> = {
   }),
 }
 
-const CONFIGURED = 'Take mastodon_version out of mstdn-ops.yaml, or write the new version there.'
+export const CONFIGURED = 'Take mastodon_version out of mstdn-ops.yaml, or write the new version there.'
 
 function consentOf(options: UpgradeOptions, domain: string): Consent {
   if (nothingToDo(options)) return { kind: 'none' }
@@ -76,31 +75,4 @@ function singlePhase(options: UpgradeOptions): Step[] {
     bringStep(options),
     gateStep('gate', options),
   ]
-}
-
-/** The files of the project as they were stay; what holds secrets goes. */
-function tidyStep(): Step {
-  return {
-    id: 'tidy',
-    title: 'Remove the copy of the former configuration',
-    effect: 'read',
-    run: async context => {
-      if (!context.dryRun) await forgetKeysCopy(context)
-    },
-  }
-}
-
-function timed(step: Step): Step {
-  const run = async (context: StepContext) => {
-    const started = Date.now()
-    await step.run(context)
-    await context.note(TOOK + step.id, String(Date.now() - started))
-  }
-  return { ...step, run }
-}
-
-function tookNoted(options: UpgradeOptions, noted: StepContext['noted']): Record<string, number> {
-  const steps = nothingToDo(options) ? [] : stepsOf(options)
-  const found = steps.map(({ id }) => [id, noted(TOOK + id)] as const)
-  return Object.fromEntries(found.flatMap(([id, took]) => (took === undefined ? [] : [[id, Number(took)] as const])))
 }

@@ -1,0 +1,55 @@
+import { resolve } from 'node:path'
+import type { ReleaseBuild, Sources } from '../../backends/release-build.js'
+import type { UpgradePlan } from '../../mastodon/upgrade/plan.js'
+import { lacks } from '../../open-toolbox.js'
+import type { Toolbox } from '../../toolbox.js'
+import { onlyStep, type UpgradeOptions } from './options.js'
+
+export interface DeployOptions extends UpgradeOptions {
+  /** What is pushed. */
+  sources: Sources
+  /** The operator's checkout that was named. */
+  checkout?: string
+}
+
+/** What the operator said of the sources. */
+export interface SaidOfSources {
+  backup: boolean
+  checkout?: string | undefined
+  /** Commits of the operator's own are not taken along. */
+  discard: boolean
+}
+
+/**
+ * Makes the sources ready, and returns the options of the run that deploys them. Nothing of the instance changes.
+ *
+ * @throws RefusedError where several releases have to be deployed, or commits of the operator's own are in the way.
+ */
+export async function deployOptionsOf(
+  toolbox: Toolbox,
+  plan: UpgradePlan,
+  { backup, checkout: given, discard }: SaidOfSources,
+): Promise<DeployOptions> {
+  const build = buildOf(toolbox)
+  const { step, leftToDo } = onlyStep(plan)
+  const { from, to } = step
+  const named = given === undefined ? {} : { checkout: resolve(given) }
+  toolbox.output.info(`Fetching ${to}, and what the app is made of.`)
+  const sources = await build.prepare({ from, to, discard, ...named }, text => toolbox.output.info(`  ${text}`))
+  if (sources.own.length > 0) toolbox.output.info(ownText(sources))
+  // Where it migrates, all of it has to run before the new release serves: the old one is not let loose on that.
+  const coexist = step.phases.mode === 'none'
+  return { ...{ from, to, phases: 'single', coexist, backup, leftToDo, sources }, ...named }
+}
+
+function ownText({ own, discards }: Sources): string {
+  const lines = own.map(({ id, subject, author }) => `  ${id.slice(0, 12)} ${subject} (${author})`)
+  const fate = discards ? 'left out' : 'taken along'
+  return [`Commits of your own, which Mastodon lacks and which are ${fate}: ${own.length}`, ...lines].join('\n')
+}
+
+/** Returns what builds releases here, or refuses with what to do instead. */
+export function buildOf({ backend }: Pick<Toolbox, 'backend'>): ReleaseBuild {
+  if (backend.releases?.build && backend.processes && backend.oneOff) return backend.releases.build
+  throw lacks(backend, 'releases', 'releases that are built from here', 'Deploy the new release where it is built.')
+}

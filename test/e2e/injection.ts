@@ -82,7 +82,7 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   shell: null,
   status: null,
   'support-bundle': [word => ['-n', word], word => ['--output', `/nowhere/${word}`]],
-  upgrade: [word => ['--to', word]],
+  upgrade: [word => ['--to', word], word => ['--checkout', word]],
 }
 
 /** An instance that the words are tried on: Mastodon 4.5.3 with the demo's people. */

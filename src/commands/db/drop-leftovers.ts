@@ -1,5 +1,6 @@
-import { Args } from '@oclif/core'
+import { Args, Flags } from '@oclif/core'
 import { ChangeCommand } from '../../lib/base-command.js'
+import { MastodonVersion } from '../../lib/mastodon/version.js'
 import { dropLeftoversRunbook, type LeftoverResult } from '../../lib/runbooks/db/drop-leftovers.js'
 
 export default class DropLeftovers extends ChangeCommand<LeftoverResult> {
@@ -19,10 +20,17 @@ export default class DropLeftovers extends ChangeCommand<LeftoverResult> {
       description: 'the table or the index, as the message of the migration names it',
     }),
   }
+  static override flags = {
+    to: Flags.string({
+      helpValue: 'VERSION',
+      summary: 'The release whose migrations are in the way, after an upgrade to it has failed.',
+    }),
+  }
 
   protected override async execute() {
-    const { argv } = await this.parse(DropLeftovers)
-    return this.change(dropLeftoversRunbook, { names: [...new Set(argv as string[])] })
+    const { argv, flags } = await this.parse(DropLeftovers)
+    const release = flags.to === undefined ? {} : { release: MastodonVersion.of(flags.to).toString() }
+    return this.change(dropLeftoversRunbook, { names: [...new Set(argv as string[])], ...release })
   }
 
   protected override achieved({ dropped, definitions, backup }: LeftoverResult): string {

@@ -43,13 +43,15 @@ export async function dropLeftovers(
   leftovers: readonly Leftover[],
   refuse: (table: string) => Error,
 ): Promise<void> {
-  const of = (kind: Leftover['kind']) => leftovers.filter(one => one.kind === kind).map(({ name }) => quoteIdent(name))
-  const [tables, indexes] = [of('table'), of('index')]
+  const dropped = leftovers.filter(({ kind }) => kind === 'table').map(({ name }) => name)
+  const tables = dropped.map(name => quoteIdent(name))
+  // An index goes with its table.
+  const alone = leftovers.filter(({ kind, table }) => kind === 'index' && !dropped.includes(table))
+  const indexes = alone.map(({ name }) => quoteIdent(name))
   await database.transaction(async () => {
     if (tables.length > 0) {
       await database.write(`LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`)
-      for (const { name, kind } of leftovers)
-        if (kind === 'table' && (await isFilled(database, name))) throw refuse(name)
+      for (const name of dropped) if (await isFilled(database, name)) throw refuse(name)
       await database.write(`DROP TABLE ${tables.join(', ')}`)
     }
     if (indexes.length > 0) await database.write(`DROP INDEX ${indexes.join(', ')}`)

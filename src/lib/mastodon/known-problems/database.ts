@@ -41,7 +41,9 @@ export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
       },
     ],
     offers: [
-      { text: 'mstdn-ops db:drop-leftovers {name} (refused unless it is empty and a pending migration makes it)' },
+      {
+        text: 'mstdn-ops db:drop-leftovers {name} (with --to VERSION where an upgrade failed; refused unless it is empty and a pending migration makes it)',
+      },
       { text: 'mstdn-ops db:migrate' },
     ],
   },
@@ -59,7 +61,9 @@ export const DATABASE_PROBLEMS: readonly KnownProblem[] = [
       },
     ],
     offers: [
-      { text: 'mstdn-ops db:drop-leftovers {name} (refused where a constraint needs it, or nothing makes it again)' },
+      {
+        text: 'mstdn-ops db:drop-leftovers {name} (with --to VERSION where an upgrade failed; refused where a constraint needs it, or nothing makes it again)',
+      },
       { text: 'mstdn-ops db:migrate' },
     ],
   },

@@ -1,5 +1,5 @@
 import { RefusedError, UsageError } from '../../errors.js'
-import { makes, migrationsThat } from '../../mastodon/migration-text.js'
+import { makesIndex, makesTable, migrationsNaming } from '../../mastodon/migration-text.js'
 import { pendingMigrations } from '../../mastodon/migrations.js'
 import { dropLeftovers, type Leftover, leftoversOf } from '../../postgres/leftovers.js'
 import type { Consent, Runbook, Step } from '../../runbook/step.js'
@@ -11,6 +11,8 @@ const BACKUP = { with: [], label: 'leftovers' } satisfies Parameters<typeof back
 
 export interface LeftoverOptions {
   names: string[]
+  /** The release whose migrations are meant, where it is not the installed one. */
+  release?: string
 }
 
 export interface LeftoverResult {
@@ -26,8 +28,8 @@ export interface LeftoverResult {
  */
 export const dropLeftoversRunbook: Runbook<LeftoverOptions, LeftoverResult> = {
   name: 'db:drop-leftovers',
-  check: async (toolbox, { names }) => {
-    await refuse(toolbox, await foundOf(toolbox, names), names)
+  check: async (toolbox, options) => {
+    await refuse(toolbox, await foundOf(toolbox, options.names), options)
     await backup.check?.(toolbox, BACKUP)
   },
   consent: async (toolbox, { names }) => consentOf(await foundOf(toolbox, names)),
@@ -48,16 +50,31 @@ function consentOf(found: readonly Leftover[]): Consent {
   return { kind: 'yes', question: `Drop ${told.join(', ')}? A pending migration makes it again.` }
 }
 
-async function refuse(toolbox: Toolbox, found: readonly Leftover[], names: readonly string[]): Promise<void> {
+async function refuse(
+  toolbox: Toolbox,
+  found: readonly Leftover[],
+  { names, release }: LeftoverOptions,
+): Promise<void> {
   const missing = names.filter(name => !found.some(one => one.name === name))
   if (missing.length > 0) throw unknown(missing)
-  const pending = new Set((await pendingMigrations(toolbox)).map(({ id }) => id))
+  const source = release === undefined ? {} : { release }
+  const pending = new Set((await pendingMigrations(toolbox, source)).map(({ id }) => id))
+  const tables = found.filter(({ kind }) => kind === 'table').map(({ name }) => name)
   for (const one of found) {
+    // It goes with its table.
+    if (one.kind === 'index' && tables.includes(one.table)) continue
     if (one.filled) throw holdsRows(one.name)
     if (one.constraint !== null) throw isConstraint(one)
-    const making = await migrationsThat(toolbox, makes(one))
-    if (!making.some(id => pending.has(id))) throw notPending(one, making)
+    const making = await makingOf(toolbox, one, release)
+    if (making.length === 0 || !making.every(id => pending.has(id))) throw notPending(one, making, pending)
   }
+}
+
+/** Returns the ids of the migrations that make it. */
+async function makingOf(toolbox: Toolbox, { kind, name, table }: Leftover, release?: string): Promise<string[]> {
+  const texts = await migrationsNaming(toolbox, table, release)
+  const makes = kind === 'table' ? makesTable : makesIndex
+  return texts.filter(text => makes(text, name)).map(({ id }) => id)
 }
 
 function dropStep(names: readonly string[]): Step {
@@ -102,14 +119,15 @@ function isConstraint({ name, table, constraint }: Leftover): RefusedError {
 }
 
 /** What no pending migration makes would be missing for good. */
-function notPending({ name, kind }: Leftover, making: readonly string[]): RefusedError {
+function notPending({ name, kind }: Leftover, making: readonly string[], pending: ReadonlySet<string>): RefusedError {
+  const done = making.filter(id => !pending.has(id))
   return new RefusedError({
     code: 'leftover-in-use',
     message: `The ${kind} ${name} is no remains of a pending migration: nothing was dropped.`,
     cause:
-      making.length === 0
-        ? 'No migration of the installed release makes it.'
-        : `Migration ${making.at(-1)}, which makes it, counts as done: the app may use it.`,
-    next: 'mstdn-ops db:migrate (what is pending, and what is in its way)',
+      done.length === 0
+        ? 'No migration that makes it was found.'
+        : `Migration ${done.at(-1)}, which makes it, counts as done: the app may use it.`,
+    next: 'mstdn-ops db:migrate (what is pending, and what is in its way); where an upgrade failed, name its release: --to VERSION',
   })
 }

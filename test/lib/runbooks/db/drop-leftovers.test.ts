@@ -17,6 +17,8 @@ const FILES: Readonly<Record<string, string>> = {
     'create_table :accounts do |t|\n  t.string :username\nend\nadd_index :accounts, [:username], unique: true',
   'db/migrate/20170330163835_create_conversations.rb': 'create_table :conversations, options do |t|\n  t.string :uri',
   'db/migrate/20170330164118_add_uri_index.rb': 'add_index "accounts", ["uri"]',
+  'db/migrate/20170330164119_forget_lists.rb':
+    'def up\n  # create_table :lists\n  drop_table :lists\nend\n\ndef down\n  create_table :lists do |t|\n  end\nend',
   'db/post_migrate/20170424003227_create_mutes.rb': 'create_table("conversation_mutes", force: :cascade) do',
 }
 
@@ -35,7 +37,9 @@ beforeAll(async () => {
   await database.write(`CREATE TABLE schema_migrations (version varchar PRIMARY KEY);
     INSERT INTO schema_migrations VALUES ('20160220174730');
     CREATE TABLE accounts (id bigint PRIMARY KEY, username text, uri text);
+    CREATE UNIQUE INDEX index_accounts_on_username ON accounts (username);
     CREATE INDEX index_accounts_on_uri ON accounts (uri);
+    CREATE TABLE lists (id bigint);
     CREATE TABLE conversations (id bigint PRIMARY KEY, uri text);
     CREATE TABLE conversation_mutes (id bigint PRIMARY KEY, conversation_id bigint REFERENCES conversations);
     CREATE TABLE mine (id bigint)`)
@@ -65,6 +69,8 @@ const refusal = (...names: string[]) =>
 test.each([
   ['accounts', 'leftover-in-use'],
   ['mine', 'leftover-in-use'],
+  ['index_accounts_on_username', 'leftover-in-use'],
+  ['lists', 'leftover-in-use'],
   ['accounts_pkey', 'leftover-is-constraint'],
   ['nowhere', 'no-such-leftover'],
 ])('%s is refused: %s', async (name, code) => {

@@ -147,6 +147,8 @@ export interface Processes {
    * those under its names. Returns when they run and are healthy.
    */
   restart(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void>
+  /** Refuses where starting them anew would be more than that, like another release; absent where it never is. */
+  mayRestart?(roles: readonly Role[]): Promise<void>
   stop(roles: readonly Role[]): Promise<void>
   /** Starts what is stopped; where `former` is given, only those that are in it, so that no other one is started. */
   start(roles: readonly Role[], former?: readonly FormerProcess[]): Promise<void>

@@ -7,17 +7,42 @@ import { classifier, type Ownership, scan } from './owned.js'
 const BATCH = 500
 
 /**
- * Gives each key another name, unless it is gone by now; returns how many got it, and the names that are taken. A script,
- * so that a batch costs one answer; RENAMENX copies nothing.
+ * Gives each key another name, unless it is gone by now; returns how many there were. Where the name is taken, what both
+ * hold becomes one: jobs are put where they are taken next, numbers are added, and of anything else the taken name's stays.
+ * A script, so that a batch costs one answer; RENAMENX copies nothing.
  */
-const SCRIPT = `local renamed = 0
-local taken = {}
+const SCRIPT = `local function chunks(list, size, use)
+  for i = 1, #list, size do use({unpack(list, i, math.min(i + size - 1, #list))}) end
+end
+local merge = {
+  list = function(from, to)
+    chunks(redis.call('LRANGE', from, 0, -1), 1000, function(part) redis.call('RPUSH', to, unpack(part)) end)
+  end,
+  set = function(from, to)
+    chunks(redis.call('SMEMBERS', from), 1000, function(part) redis.call('SADD', to, unpack(part)) end)
+  end,
+  zset = function(from, to)
+    local flat = redis.call('ZRANGE', from, 0, -1, 'WITHSCORES')
+    for i = 1, #flat, 2 do redis.call('ZADD', to, flat[i + 1], flat[i]) end
+  end,
+  string = function(from, to)
+    local more = redis.call('GET', from)
+    if string.match(more, '^%d+$') and string.match(redis.call('GET', to), '^%d+$') then redis.call('INCRBY', to, more) end
+  end,
+}
+local renamed = 0
 for i = 1, #KEYS, 2 do
-  if redis.call('EXISTS', KEYS[i]) == 1 then
-    if redis.call('RENAMENX', KEYS[i], KEYS[i + 1]) == 1 then renamed = renamed + 1 else taken[#taken + 1] = KEYS[i + 1] end
+  local from, to = KEYS[i], KEYS[i + 1]
+  if redis.call('EXISTS', from) == 1 then
+    if redis.call('RENAMENX', from, to) == 0 then
+      local kind = redis.call('TYPE', from).ok
+      if merge[kind] and redis.call('TYPE', to).ok == kind then merge[kind](from, to) end
+      redis.call('DEL', from)
+    end
+    renamed = renamed + 1
   end
 end
-return {renamed, taken}`
+return renamed`
 
 /** Locks of sidekiq-unique-jobs hold whole names inside, which would be wrong: a job takes its lock anew when it is due. */
 const UNIQUE = /^(?:uniquejobs(?::|$)|unique:keys$)/
@@ -26,12 +51,6 @@ const UNIQUE = /^(?:uniquejobs(?::|$)|unique:keys$)/
 export interface Prefixes {
   from: string
   to: string
-}
-
-export interface Renamed {
-  keys: number
-  /** Names that were there already, so that a key kept its own. */
-  taken: string[]
 }
 
 /**
@@ -47,7 +66,7 @@ export async function countBare(
   const count = new Map<RedisKeyKind, number>()
   for await (const names of scan(redis)) {
     for (const name of names) {
-      const kind = isWithin(name, prefix) ? undefined : kindOf(name)
+      const kind = isWithin(name, prefix) || isOfNamespace(name) ? undefined : kindOf(name)
       if (kind !== undefined && kind !== 'cache') count.set(kind, (count.get(kind) ?? 0) + 1)
     }
   }
@@ -58,6 +77,7 @@ export async function countBare(
  * Gives the keys of Mastodon the names with the other prefix, but for the cache, which is made anew. Safe to repeat, and
  * to take back with the prefixes exchanged. What no pattern of this version knows keeps its name.
  *
+ * @returns how many keys got another name
  * @throws OutcomeUnknownError when the connection is lost in the middle.
  */
 export async function renameOwned(
@@ -65,16 +85,26 @@ export async function renameOwned(
   ownership: Ownership,
   { from, to }: Prefixes,
   onProgress: (keys: number) => void = () => {},
-): Promise<Renamed> {
-  const sum: Renamed = { keys: 0, taken: [] }
+): Promise<number> {
+  let sum = 0
   let told = false
   for await (const pairs of batches(redis, ownership, { from, to })) {
-    const reply = await redis.writeAs({ ...wordsFor(redis, { from, to }), told }, 'EVAL', ...script(pairs))
+    const renamed = await redis.writeAs({ ...wordsFor(redis, { from, to }), told }, 'EVAL', ...script(pairs))
     told = true
-    const [keys, taken] = (reply ?? [pairs.length, []]) as [number, string[]]
-    sum.keys += keys
-    sum.taken.push(...taken)
-    onProgress(sum.keys)
+    sum += Number(renamed ?? pairs.length)
+    onProgress(sum)
+  }
+  return sum
+}
+
+/** Removes the locks of unique jobs that stand without a prefix; returns how many there were. */
+export async function dropBareLocks(redis: RedisDatabase): Promise<number> {
+  let sum = 0
+  for await (const names of scan(redis)) {
+    const locks = names.filter(name => UNIQUE.test(name)).map(name => Buffer.from(name, 'latin1'))
+    if (locks.length === 0) continue
+    const words = { exact: 'DEL uniquejobs:…', told: sum > 0 }
+    sum += Number((await redis.writeAs(words, 'DEL', ...locks)) ?? locks.length)
   }
   return sum
 }
@@ -86,7 +116,8 @@ async function* batches(redis: RedisDatabase, ownership: Ownership, { from, to }
   const batch: Pair[] = []
   for await (const names of scan(redis)) {
     for (const name of names) {
-      const kind = to !== '' && isWithin(name, to) ? undefined : kindOf(name)
+      const others = from === '' && (isWithin(name, to) || isOfNamespace(name))
+      const kind = others ? undefined : kindOf(name)
       const bare = name.slice(latin(from).length)
       if (kind !== undefined && kind !== 'cache' && !UNIQUE.test(bare)) batch.push([name, latin(to) + bare])
     }
@@ -103,6 +134,11 @@ function script(pairs: readonly Pair[]): (string | number | Buffer)[] {
 /** The cache has a prefix of its own: `NAMESPACE_cache:`. */
 function isWithin(name: string, prefix: string): boolean {
   return [prefix, prefix.replace(/:$/, '_cache:')].some(start => name.startsWith(latin(start)))
+}
+
+/** A process of Sidekiq under another namespace: no host has a colon in its name. */
+function isOfNamespace(name: string): boolean {
+  return /^[^:]*:.*:\d+:[0-9a-f]{12}(?:$|:work|-signals)/.test(name)
 }
 
 function latin(text: string): string {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Stack, startStack } from './bed/bed.js'
@@ -93,3 +93,26 @@ test('done again there is nothing to do', async () => {
   expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 })
   expect(stdout).toContain('nothing to do')
 })
+
+test.each(FULL ? ['village'] : [])(
+  'what is written meanwhile under %s, by a Sidekiq that somebody has started, is not lost',
+  async namespace => {
+    writeFileSync(join(stack.projectDir, 'namespace.txt'), namespace)
+    const set = await story.tool('config:set', 'REDIS_NAMESPACE', '--from-file', 'namespace.txt')
+    expect(set.exitCode, set.stderr).toBe(0)
+    await stack.redis('FLUSHDB')
+    await stack.redis('SADD', 'standin:paused', 'pull')
+    await stack.redis('LPUSH', `${namespace}:queue:pull`, 'one', 'two')
+    const options = { namespace, drainSeconds: 1 }
+    const stop = { step: 'rename', boundary: 'after' } as const
+    expect(await story.breakAt('redis:drop-namespace', options, stop)).toMatchObject({ killed: true })
+    await stack.compose('start', 'sidekiq')
+    await expect.poll(() => stack.redis('EXISTS', `${namespace}:processes`), { timeout: 60_000 }).toBe('1')
+    await stack.redis('LPUSH', `${namespace}:queue:pull`, 'three')
+    const { exitCode, stderr } = await story.tool('resume')
+    expect(exitCode, stderr).toBe(0)
+    expect((await stack.redis('LRANGE', 'queue:pull', '0', '-1')).split('\n').sort()).toEqual(['one', 'three', 'two'])
+    expect(await stack.redis('--scan', '--pattern', `${namespace}*`)).toBe('')
+  },
+  PATIENCE,
+)

@@ -61,6 +61,10 @@ export class ComposeProcesses implements Processes {
     await this.#untilHealthy(services)
   }
 
+  async mayRestart(roles: readonly Role[]): Promise<void> {
+    await this.#refuseOtherImage(await this.#stack.containersOf(roles))
+  }
+
   async stop(roles: readonly Role[]): Promise<void> {
     const containers = (await this.#stack.containersOf(roles)).filter(isUp)
     if (containers.length === 0) return

@@ -1,7 +1,7 @@
 import { ROLES } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
 import { lacks } from '../../open-toolbox.js'
-import { countBare, type Prefixes, renameOwned } from '../../redis/namespace.js'
+import { countBare, dropBareLocks, type Prefixes, renameOwned } from '../../redis/namespace.js'
 import { unlinkOwned } from '../../redis/owned.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
@@ -14,6 +14,8 @@ import { formerNoted, noteStoppedFor, startStep, stopStep } from '../replace/wri
 const NAMESPACE = 'REDIS_NAMESPACE'
 /** Up to 4.3 the names of the search indexes begin with the namespace where this is not set. */
 const SEARCH = 'ES_PREFIX'
+/** Under this key the run notes that it begins to start the processes with other variables. */
+const ANEW = 'anew'
 
 export interface DropOptions {
   /** As REDIS_NAMESPACE has it; empty where it is not set. */
@@ -66,6 +68,7 @@ async function refuse(toolbox: Toolbox, { namespace }: DropOptions): Promise<voi
   if (namespace === '') return
   if (toolbox.backend.redis === undefined) throw lacks(toolbox.backend, 'redis', 'Redis')
   await configOf(toolbox).writable()
+  await toolbox.backend.processes?.mayRestart?.(ROLES)
   const bare = new Map<string, number>()
   await eachRedis(toolbox, async (redis, ownership) => {
     for (const [kind, count] of await countBare(redis, ownership, `${namespace}:`)) {
@@ -88,13 +91,19 @@ function notAlone(bare: ReadonlyMap<string, number>): RefusedError {
 function stepsOf(toolbox: Toolbox, options: DropOptions): Step[] {
   const prefixes = { from: `${options.namespace}:`, to: '' }
   const config = configSteps(toolbox, variableChange(toolbox, options))
-  const work = [renameStep(prefixes), ...config]
+  const work = [renameStep(prefixes), ...config, renameRestStep(prefixes)]
   const rest = forgetRestStep(prefixes)
   const quiet = drain(options.drainSeconds)
   if (toolbox.backend.processes?.formation === undefined) {
-    // A process that is only started again may keep the variables that it was made with.
-    const stop = { ...stopStep(quiet), undo: startAnew }
-    return [stop, ...work, { ...startStep(), run: startAnew }, rest]
+    const stop = stopStep(quiet)
+    const start = async (context: StepContext) => {
+      if (!context.dryRun) await context.note(ANEW, 'yes')
+      await startAnew(context)
+    }
+    // What was started anew has the variables of that moment: started again it would keep them.
+    const undo = async (context: StepContext) =>
+      context.noted(ANEW) === 'yes' ? startAnew(context) : stop.undo?.(context)
+    return [{ ...stop, undo }, ...work, { ...startStep(), run: start }, rest]
   }
   return [closeStep(), stopAllStep(quiet), ...work, startAllStep(), openStep(), rest]
 }
@@ -112,30 +121,46 @@ function renameStep(prefixes: Prefixes): Step {
     title: `Give the keys of ${prefixes.from.slice(0, -1)} in Redis names without it`,
     effect: 'write',
     done: async () => false,
-    run: async ({ toolbox, progress, note }) => note('keys', String(await renameAll(toolbox, prefixes, progress))),
-    undo: async ({ toolbox, progress }) => {
-      await renameAll(toolbox, { from: prefixes.to, to: prefixes.from }, progress)
+    run: context => renameAll(context, prefixes),
+    undo: async context => {
+      await renameAll(context, { from: prefixes.to, to: prefixes.from })
+      // There were none before, as the check has seen.
+      await eachRedis(context.toolbox, async redis => void (await dropBareLocks(redis)))
     },
   }
 }
 
-async function renameAll(toolbox: Toolbox, prefixes: Prefixes, progress: (text: string) => void): Promise<number> {
-  let sum = 0
-  await eachRedis(toolbox, async (redis, ownership) => {
-    const { keys, taken } = await renameOwned(redis, ownership, prefixes, count => progress(plural(sum + count, 'key')))
-    if (taken.length > 0) throw nameTaken(taken)
-    sum += keys
-  })
-  return sum
+/** An engine that starts again starts the processes, too, and they write under the namespace until they are seen. */
+function renameRestStep(prefixes: Prefixes): Step {
+  return {
+    id: 'rename-rest',
+    title: 'Look whether something was written under the namespace meanwhile',
+    effect: 'write',
+    repeatable: true,
+    done: async () => false,
+    run: context => renameAll(context, prefixes),
+    undo: async () => undefined,
+  }
 }
 
-function nameTaken(taken: readonly string[]): RefusedError {
-  return new RefusedError({
-    code: 'key-taken',
-    message: `${plural(taken.length, 'key')} in Redis could not get the other name: it is taken.`,
-    cause: `Like ${taken.slice(0, 3).join(', ')}: somebody writes meanwhile.`,
-    next: 'See who else uses this Redis: mstdn-ops redis:cli -- CLIENT LIST',
+async function renameAll(context: StepContext, prefixes: Prefixes): Promise<void> {
+  const { toolbox, progress, note, noted } = context
+  await stillStopped(context)
+  let sum = Number(noted('keys') ?? 0)
+  await eachRedis(toolbox, async (redis, ownership) => {
+    sum += await renameOwned(redis, ownership, prefixes, count => progress(plural(sum + count, 'key')))
   })
+  if (prefixes.to === '') await note('keys', String(sum))
+}
+
+/** Stops what runs although the run has stopped it. */
+async function stillStopped({ toolbox: { backend }, dryRun }: StepContext): Promise<void> {
+  const { processes } = backend
+  if (dryRun || processes === undefined) return
+  if ((await processes.list()).every(({ state }) => state === 'stopped')) return
+  const sizes = await processes.formation?.sizes()
+  if (sizes === undefined) return processes.stop(ROLES)
+  await processes.formation?.scale(sizes.map(({ name }) => ({ name, quantity: 0 })))
 }
 
 function variableChange(toolbox: Toolbox, { namespace }: DropOptions): ConfigChange {

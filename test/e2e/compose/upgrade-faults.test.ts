@@ -196,9 +196,9 @@ describe.each(FULL ? ['past the point of no return'] : [])('%s there is a way on
   test(
     'with a post-deployment migration that waits for a lock, and streaming that goes away meanwhile',
     async () => {
-      const letGo = await reading('users')
+      const letGo = await reading('devices')
       const run = upgrade()
-      await run.until('It waits for a lock on users')
+      await run.until('It waits for a lock on devices')
       await stack.compose('stop', 'streaming')
       await letGo()
       expect(await run.ended, run.said()).toBe(5)

@@ -54,7 +54,7 @@ afterAll(async () => {
 const ENTRY = `broken=
 while IFS='=' read -r name value; do [ "$name" = STANDIN_BROKEN ] && broken=$value; done </mastodon/public/system/standin-faults
 case "$broken $*" in
-  "web-ill "*puma*) export STANDIN_UNHEALTHY=web ;;
+  "web-ill "*"rails s"*) export STANDIN_UNHEALTHY=web ;;
   "sidekiq-mute "*"exec sidekiq"*) exec ruby -e '$0 = "sidekiq 6.5.12 mastodon"; trap("TERM") { exit }; sleep' ;;
   "sidekiq-deaf "*"exec sidekiq"*) set -- "$@" -q default -q push ;;
   "streaming-ends "*streaming*) echo "streaming ends on purpose" >&2; exit 1 ;;

@@ -35,6 +35,11 @@ export function restoreLine(toolbox: Toolbox, source: DumpSource, database: stri
   return `${lineFor(source, restoreWords(database))}   # in ${toolbox.backend.postgres?.where}`
 }
 
+/** Returns the line for a database whose owner is another role, to which all of it is to belong. */
+export function restoreForLine(source: DumpSource, { database, role }: { database: string; role: string }): string {
+  return lineFor(source, [...restoreWords(database), `--role=${role}`])
+}
+
 /** Returns the line for a database whose owner may make no other. */
 export function restoreThroughLine(source: DumpSource, database: string): string {
   const listed = 'what pg_restore -l lists, without extensions that are there, their comments and the schema public'

@@ -1,7 +1,7 @@
 import { dumpDatabase } from '../../../backups/database.js'
 import type { DatabaseTraits } from '../../../backups/manifest.js'
 import { ownerOf } from '../../../backups/owner.js'
-import { openOther, restoreFor, restoreLine } from '../../../backups/restore-into.js'
+import { openOther, restoreFor, restoreForLine } from '../../../backups/restore-into.js'
 import { openBackup, storeOf } from '../../../backups/store.js'
 import { type DumpSource, dumpOf } from '../../../backups/verify.js'
 import { RefusedError } from '../../../errors.js'
@@ -142,10 +142,10 @@ async function restored(
   const apart = { ...traits, owner: name, grants: [`${name}=CONNECT`] }
   await withMaintenance(toolbox, 'rehearsal', maintenance => createLike(maintenance, name, apart))
   const to = { database: name, role: name, extensions: traits.extensions }
-  const line = restoreLine(toolbox, source, name)
-  toolbox.ledger.record({ kind: 'command', exact: line, byHand: line })
   const onProgress = (bytes: number) => progress(`${Math.round(bytes / 1e6)} MB`)
   await restoreFor(toolbox, source, to, { onProgress, stop, onUnseen: noteUnseen(context) })
+  const line = restoreForLine(source, to)
+  toolbox.ledger.record({ kind: 'command', exact: line, byHand: line })
   await analyzed(toolbox, name)
 }
 

@@ -236,7 +236,10 @@ test.each(FULL ? WAYS : [])(
     expect(failed).toMatchObject({ killed: false, exitCode: 4 })
     expect([await serving(), await stack.psql(POST)]).toEqual([OPTIONS.to, post])
     for (const one of await ownDatabases()) await stack.psql(`DROP DATABASE "${one}" WITH (FORCE)`, ELSEWHERE)
-    expect(await story.breakAt(BACK, options, { step: 'bring', boundary: 'started' })).toMatchObject({ killed: true })
+    await said('rollback', '--dry-run')
+    // Then the files of the newer release are gone.
+    expect(await story.breakAt(BACK, options, { step: 'tidy', boundary: 'acted' })).toMatchObject({ killed: true })
+    expect(await story.tool('resume', '--undo')).toMatchObject({ exitCode: 3 })
     await said('resume')
     await expectServing(OPTIONS.from, 'done')
   },

@@ -1,29 +1,17 @@
-import { rmSync } from 'node:fs'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { KeptState, ReleaseChange } from '../../../../src/lib/backends/backend.js'
 import { runsDir } from '../../../../src/lib/paths.js'
 import { Journal, type RunEnd } from '../../../../src/lib/runbook/journal.js'
 import { refuse } from '../../../../src/lib/runbooks/upgrade/back/check.js'
 import { backOptionsOf, whyNotRelease } from '../../../../src/lib/runbooks/upgrade/back/options.js'
 import { BACK, targetOf, theUpgrade } from '../../../../src/lib/runbooks/upgrade/back/runs.js'
-import { stateFolder } from '../../../support/state.js'
+import { ownState } from '../../../support/own-state.js'
 import { type Made, toolboxOf } from '../../../support/toolbox-of.js'
 
 const FILE = '/town/docker-compose.yml'
 const [PRE, OLD_POST, POST] = ['20240101000000', '20230101000000', '20240201000000']
 
-const before = process.env.XDG_STATE_HOME
-let state: string
-beforeAll(() => {
-  state = stateFolder()
-  process.env.XDG_STATE_HOME = state
-})
-beforeEach(() => rmSync(runsDir('made'), { recursive: true, force: true }))
-afterAll(() => {
-  if (before === undefined) delete process.env.XDG_STATE_HOME
-  else process.env.XDG_STATE_HOME = before
-  rmSync(state, { recursive: true })
-})
+ownState()
 
 interface Scene {
   version?: string
@@ -95,6 +83,13 @@ test('the newest upgrade that stands is taken back, and none a second time', asy
   expect(await targetOf(toolbox, undefined)).toMatchObject({ upgrade: { header: { runId: '20260101-000001-aaaa' } } })
   for (const named of ['20260101-000002-bbbb', '20260101-000003-cccc'])
     await expect(targetOf(toolbox, named)).rejects.toMatchObject({ code: 'no-upgrade-to-take-back', exitCode: 3 })
+})
+
+test('an upgrade that has not ended is not passed over', async () => {
+  await run('20260101-000001-aaaa')
+  await run('20260101-000002-bbbb', { end: 'not-undone' })
+  const next = expect.stringContaining('mstdn-ops resume --abandon, and then mstdn-ops rollback')
+  await expect(targetOf(instance(), undefined)).rejects.toMatchObject({ code: 'unfinished-run', next })
 })
 
 test('the backup is needed once a post-deployment migration was applied that the former release has not', async () => {

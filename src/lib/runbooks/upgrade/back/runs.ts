@@ -1,6 +1,6 @@
 import { RefusedError } from '../../../errors.js'
 import { runsDir } from '../../../paths.js'
-import { findRun, listRuns, type RunRecord } from '../../../runbook/journal.js'
+import { findRun, listRuns, type RunRecord, unfinishedRun } from '../../../runbook/journal.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { type Kept, keptHere, theKept } from '../../db/kept.js'
 import type { UpgradeOptions } from '../options.js'
@@ -14,6 +14,7 @@ export type Target = { upgrade: RunRecord } | { kept: Kept }
 
 /** Returns what the run did, or the newest run that can be taken back. @throws RefusedError where there is none. */
 export async function targetOf(toolbox: Toolbox, runId: string | undefined): Promise<Target> {
+  await refuseUnfinished(toolbox)
   if (runId !== undefined) {
     const named = await findRun(runsDir(toolbox.instance.name), runId)
     if (named?.header.runbook === 'upgrade') return { upgrade: await theUpgrade(toolbox, runId) }
@@ -23,6 +24,18 @@ export async function targetOf(toolbox: Toolbox, runId: string | undefined): Pro
   if (upgrade === undefined) return { kept: await theKept(toolbox, undefined) }
   const [kept] = await keptHere(toolbox)
   return kept !== undefined && kept.runId > upgrade.header.runId ? { kept } : { upgrade }
+}
+
+/** It would be the run that is meant. */
+async function refuseUnfinished(toolbox: Toolbox): Promise<void> {
+  const unfinished = await unfinishedRun(runsDir(toolbox.instance.name))
+  if (unfinished?.header.runbook !== 'upgrade') return
+  throw new RefusedError({
+    code: 'unfinished-run',
+    message: `The upgrade, run ${unfinished.header.runId}, has not ended.`,
+    cause: 'Only what has ended can be taken back by a run of its own.',
+    next: 'mstdn-ops resume --undo (takes it back); once that is refused: mstdn-ops resume (goes on with it) or mstdn-ops resume --abandon, and then mstdn-ops rollback',
+  })
 }
 
 /** @throws RefusedError when nothing of it stands. */

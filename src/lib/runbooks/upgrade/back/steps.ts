@@ -78,12 +78,13 @@ export function bringRestoredStep({ to }: BackOptions): Step {
 }
 
 /** What both runs have kept beside the files is of no use any more. */
-export function tidyStep({ of }: BackOptions): Step {
+export function tidyStep({ of, from, to }: BackOptions): Step {
   return {
     id: 'tidy',
     title: 'Remove the copies of the files',
     effect: 'write',
     repeatable: true,
+    inUse: async () => `${to} serves, and the files of ${from} are not kept any more.`,
     run: async context => {
       const { toolbox, runId } = context
       for (const run of [of, runId]) await changeOf(toolbox).forget(releaseKey({ runId: run }))

@@ -16,11 +16,13 @@ ownState()
 interface Scene {
   version?: string
   applied?: string[]
+  /** Whether the image of the newer release is there. */
+  isHere?: boolean
   kept?: Partial<KeptState>[]
 }
 
-/** An instance whose files hold these three migrations. */
-function instance({ version = '4.3.8', applied = [PRE, OLD_POST], kept = [] }: Scene = {}) {
+/** An instance whose newer release holds these three migrations; its files name the former one, which holds fewer. */
+function instance({ version = '4.3.8', applied = [PRE, OLD_POST], isHere = true, kept = [] }: Scene = {}) {
   const found = kept.map(one => ({
     path: FILE,
     copy: `${FILE}.mstdn-ops-1-release`,
@@ -28,12 +30,20 @@ function instance({ version = '4.3.8', applied = [PRE, OLD_POST], kept = [] }: S
     isBack: false,
     ...one,
   }))
-  const change: Partial<ReleaseChange> = { back: { kept: async () => found } as unknown as ReleaseChange['back'] }
+  const change: Partial<ReleaseChange> = {
+    back: { kept: async () => found } as unknown as ReleaseChange['back'],
+    isHere: async () => isHere,
+  }
   const made: Made = {
     version,
     processes: [],
     releases: { current: async () => undefined, change: change as ReleaseChange },
-    oneOff: { run: async () => ({ stdout: LISTING, stderr: '', exitCode: 0, planned: false }) },
+    oneOff: {
+      run: async ({ release }) => {
+        const stdout = release === '4.3.8' ? LISTING : FORMER_LISTING
+        return { stdout, stderr: '', exitCode: 0, planned: false }
+      },
+    },
     database: {
       query: async <T extends object>(sql: string) =>
         (sql.includes('to_regclass') ? [{ there: true }] : applied.map(id => ({ version: id }))) as T[],
@@ -43,6 +53,7 @@ function instance({ version = '4.3.8', applied = [PRE, OLD_POST], kept = [] }: S
   return toolboxOf(made)
 }
 
+const FORMER_LISTING = `db/migrate:\n\ndb/post_migrate:\n${OLD_POST}_long_ago.rb\n`
 const LISTING = `db/migrate:\n${PRE}_first.rb\n\ndb/post_migrate:\n${OLD_POST}_long_ago.rb\n${POST}_last.rb\n`
 
 const NOTES = {
@@ -102,6 +113,14 @@ test('the backup is needed once a post-deployment migration was applied that the
   const options = { of: '1', from: '4.3.8', to: '4.2.9', images: ['mastodon:v4.2.9'], drainSeconds: 1 }
   expect(await backOptionsOf(instance(), record, said)).toEqual(options)
   expect(await backOptionsOf(past, record, said)).toEqual({ ...options, backup: '/backups/one' })
+})
+
+test('where the image of the newer release is gone, what is not known to be harmless is taken for fatal', async () => {
+  await run('1', { notes: { 'planned-pre': PRE } })
+  const record = await theUpgrade(instance(), '1')
+  expect(await whyNotRelease(instance({ isHere: false }), record)).toBeUndefined()
+  const past = instance({ applied: [PRE, OLD_POST, POST], isHere: false })
+  expect(await whyNotRelease(past, record)).toMatch(/^1 migration was applied besides/)
 })
 
 test('without a backup that way is closed, and says so', async () => {

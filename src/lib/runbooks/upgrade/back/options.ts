@@ -46,13 +46,28 @@ export async function backOptionsOf(
 export async function whyNotRelease(toolbox: Toolbox, record: RunRecord): Promise<string | undefined> {
   const { from, to, coexist } = optionsOfUpgrade(record)
   if (!coexist) return `${from} and ${to} do not work with the same schema.`
-  const before = new Set((record.notes.get(APPLIED_BEFORE) ?? '').split(' '))
-  const applied = await appliedMigrations(toolbox)
-  const files = await migrationFiles(toolbox, { fresh: true })
-  const fatal = files.filter(({ id, phase }) => phase === 'post' && applied.has(id) && !before.has(id))
+  const before = new Set(listed(record, APPLIED_BEFORE))
+  const since = [...(await appliedMigrations(toolbox))].filter(id => !before.has(id))
+  // By the release that was put in place: what the files name by now may be the former one.
+  const isHere = await changeOf(toolbox).isHere(to)
+  const fatal = isHere
+    ? await postOf(toolbox, to, since)
+    : since.filter(id => !listed(record, 'planned-pre').includes(id))
   if (fatal.length === 0) return undefined
-  const were = plural(fatal.length, 'post-deployment migration was', 'post-deployment migrations were')
-  return `${were} applied, which ${from} cannot work with.`
+  const kind = isHere ? 'post-deployment migration' : 'migration'
+  const were = plural(fatal.length, `${kind} was`, `${kind}s were`)
+  return isHere
+    ? `${were} applied, which ${from} cannot work with.`
+    : `${were} applied besides the first ones; the image of ${to}, which would tell what they do, is not here.`
+}
+
+async function postOf(toolbox: Toolbox, release: string, applied: readonly string[]): Promise<string[]> {
+  const files = await migrationFiles(toolbox, { release })
+  return files.flatMap(({ id, phase }) => (phase === 'post' && applied.includes(id) ? [id] : []))
+}
+
+function listed({ notes }: RunRecord, key: string): string[] {
+  return (notes.get(key) ?? '').split(' ').filter(Boolean)
 }
 
 function backupOf(record: RunRecord, cause: string): string {

@@ -1,7 +1,9 @@
 import { ROLES } from '../../../backends/backend.js'
+import { NotUndoneError, RefusedError } from '../../../errors.js'
 import { runsDir } from '../../../paths.js'
 import { findRun, type RunRecord } from '../../../runbook/journal.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
+import type { Toolbox } from '../../../toolbox.js'
 import { drain } from '../../replace/redis.js'
 import { stopStep as databaseStopStep, noteServed, noteStoppedFor } from '../../replace/writers.js'
 import { forgetKeysCopy } from '../keys.js'
@@ -41,14 +43,50 @@ export function fetchFormerStep({ to, images }: BackOptions): Step {
 }
 
 /** Puts the files of before back; what runs goes on. */
-export function putBackStep({ of, to }: BackOptions): Step {
+export function putBackStep({ of, from, to }: BackOptions): Step {
   return {
     id: 'put-back',
     title: `Put the files back that name ${to}`,
     effect: 'write',
-    run: context => backOf(context.toolbox).replace(releaseKey({ runId: of }), releaseKey(context)),
-    undo: putFormerBack,
+    run: async context => {
+      const { toolbox, noted, note, dryRun } = context
+      if (noted(NAMED) === undefined) await note(NAMED, (await namesRelease(toolbox, from)) ? 'yes' : 'no')
+      await backOf(toolbox).replace(releaseKey({ runId: of }), releaseKey(context))
+      if (!dryRun && (await namesRelease(toolbox, from))) throw notReplaced(from, to)
+    },
+    undo: async context => {
+      await putFormerBack(context)
+      if (context.noted(NAMED) === 'yes') await refuseFormer(context.toolbox, from)
+    },
   }
+}
+
+/** Under this key a run notes whether the files named the newer release when it began. */
+const NAMED = 'named-newer'
+
+async function namesRelease(toolbox: Toolbox, version: string): Promise<boolean> {
+  return (await changeOf(toolbox).parts(version)).length === 0
+}
+
+/** @throws NotUndoneError where the files do not name the newer release, by which everything would be started. */
+async function refuseFormer(toolbox: Toolbox, newer: string): Promise<void> {
+  const parts = await changeOf(toolbox).parts(newer)
+  if (parts.length === 0) return
+  throw new NotUndoneError({
+    code: 'files-name-former',
+    message: `The project's files do not name ${newer}, and what was kept of them is gone.`,
+    cause: 'Another release is not started on its schema.',
+    next: `Write the images into the files (${parts.map(({ name, to }) => `${name}: ${to}`).join(', ')}), then mstdn-ops resume --undo`,
+  })
+}
+
+function notReplaced(from: string, to: string): RefusedError {
+  return new RefusedError({
+    code: 'former-file-gone',
+    message: `The project's files still name ${from}.`,
+    cause: `No copy of what named ${to} is kept any more.`,
+    next: `Write the images of ${to} into the files, and run the command again.`,
+  })
 }
 
 /** Stops everything before the database is replaced. Where the run goes back, the newer release serves again. */
@@ -84,6 +122,7 @@ export function tidyStep({ of, from, to }: BackOptions): Step {
     title: 'Remove the copies of the files',
     effect: 'write',
     repeatable: true,
+    // Without the copies nothing leads back to the newer release.
     inUse: async () => `${to} serves, and the files of ${from} are not kept any more.`,
     run: async context => {
       const { toolbox, runId } = context

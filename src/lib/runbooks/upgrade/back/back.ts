@@ -89,9 +89,10 @@ function restoreSteps(options: BackOptions, backup: StoredBackup): Step[] {
     analyzeStep(),
     ...work.map(step => watched(options.from, step)),
     endWatchStep(),
+    // From here on nothing is taken back: what follows takes long, and nothing waits for it.
+    tidyStep(options),
     goneMediaStep(),
     feedsStep(),
-    tidyStep(options),
   ]
 }
 

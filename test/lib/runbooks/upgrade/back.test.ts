@@ -136,7 +136,7 @@ test('files that were changed since are not written over', async () => {
   await expect(refuse(instance({ kept: [{ digest: 'other', isBack: true }] }), options)).resolves.toBeUndefined()
   await expect(refuse(instance({ kept: [{ digest: 'other' }] }), options)).rejects.toMatchObject({
     code: 'files-changed-since',
-    next: expect.stringContaining(`cp ${FILE}.mstdn-ops-1-release ${FILE}`),
+    next: expect.stringContaining(`take it out of ${FILE}`),
   })
   await expect(refuse(instance(), options)).rejects.toMatchObject({ code: 'former-file-gone' })
 })

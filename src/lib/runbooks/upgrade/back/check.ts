@@ -68,7 +68,7 @@ function changed(path: string, copy: string): RefusedError {
     code: 'files-changed-since',
     message: `${path} was changed since the upgrade: putting the former file back would lose that.`,
     cause: `The former file is ${copy}.`,
-    next: `See what differs (diff ${former} ${present}), and write into the former file what is to stay. Then cp ${former} ${present}, and run the command again.`,
+    next: `See what differs: diff ${former} ${present}. Note what is yours besides the images, take it out of ${present}, run the command again, and add it afterwards.`,
   })
 }
 

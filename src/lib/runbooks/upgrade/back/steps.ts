@@ -74,8 +74,8 @@ async function refuseFormer(toolbox: Toolbox, newer: string): Promise<void> {
   if (parts.length === 0) return
   throw new NotUndoneError({
     code: 'files-name-former',
-    message: `The project's files do not name ${newer}, and what was kept of them is gone.`,
-    cause: 'Another release is not started on its schema.',
+    message: `The project's files do not name ${newer}.`,
+    cause: 'No other release is started on its schema: what is stopped stays so.',
     next: `Write the images into the files (${parts.map(({ name, to }) => `${name}: ${to}`).join(', ')}), then mstdn-ops resume --undo`,
   })
 }
@@ -89,12 +89,16 @@ function notReplaced(from: string, to: string): RefusedError {
   })
 }
 
-/** Stops everything before the database is replaced. Where the run goes back, the newer release serves again. */
-export function stopStep({ drainSeconds }: BackOptions): Step {
+/**
+ * Stops everything before the database is replaced. Where the run goes back, the newer release serves again; where the
+ * files do not name it, nothing is started.
+ */
+export function stopStep({ drainSeconds, from }: BackOptions): Step {
   const step = databaseStopStep(drain(drainSeconds))
   const undo = async (context: StepContext) => {
     // Sidekiq that was told to begin no new job takes none until it is started anew.
     await context.toolbox.backend.processes?.stop(ROLES)
+    await refuseFormer(context.toolbox, from)
     await bring(context)
   }
   return { ...step, undo }

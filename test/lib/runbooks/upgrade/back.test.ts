@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { KeptState, ReleaseChange } from '../../../../src/lib/backends/backend.js'
 import { runsDir } from '../../../../src/lib/paths.js'
-import { Journal, type RunEnd } from '../../../../src/lib/runbook/journal.js'
+import { Journal, type RunEnd, type RunRecord, type StepState } from '../../../../src/lib/runbook/journal.js'
 import { refuse } from '../../../../src/lib/runbooks/upgrade/back/check.js'
 import { backOptionsOf, whyNotRelease } from '../../../../src/lib/runbooks/upgrade/back/options.js'
 import { BACK, targetOf, theUpgrade } from '../../../../src/lib/runbooks/upgrade/back/runs.js'
@@ -66,13 +66,14 @@ const NOTES = {
 /** Writes the journal of a run that has ended. */
 async function run(
   runId: string,
-  { end = 'done', runbook = 'upgrade', options = {}, notes = {} }: Partial<Told> = {},
+  { end = 'done', runbook = 'upgrade', switched = end === 'undone' ? 'undone' : 'done', ...told }: Partial<Told> = {},
 ): Promise<void> {
+  const { options = {}, notes = {} } = told
   const asked = { from: '4.2.9', to: '4.3.8', phases: 'two', coexist: true, backup: true, ...options }
   const header = { runId, runbook, options: asked, instance: 'made', title: 'made', toolVersion: '0', stepIds: [] }
   const journal = await Journal.create(runsDir('made'), { ...header, at: '2026-01-01T00:00:00Z' })
   for (const [key, value] of Object.entries({ ...NOTES, ...notes })) if (value !== '') await journal.note(key, value)
-  await journal.step('switch', end === 'undone' ? 'undone' : 'done')
+  if (switched !== null) await journal.step('switch', switched)
   await journal.end(end, 0)
   await journal.close()
 }
@@ -80,6 +81,8 @@ async function run(
 interface Told {
   end: RunEnd
   runbook: string
+  /** What the journal says of the switch; null: it was never begun. */
+  switched: StepState | null
   options: object
   notes: Record<string, string>
 }
@@ -94,6 +97,25 @@ test('the newest upgrade that stands is taken back, and none a second time', asy
   expect(await targetOf(toolbox, undefined)).toMatchObject({ upgrade: { header: { runId: '20260101-000001-aaaa' } } })
   for (const named of ['20260101-000002-bbbb', '20260101-000003-cccc'])
     await expect(targetOf(toolbox, named)).rejects.toMatchObject({ code: 'no-upgrade-to-take-back', exitCode: 3 })
+})
+
+test('an upgrade that was abandoned while it migrated is taken back, and no older one in its place', async () => {
+  await run('20260101-000001-aaaa')
+  const nothing = { images: '', written: '' }
+  const abandoned = { end: 'abandoned', options: { phases: 'single', coexist: false } } as const
+  await run('20260101-000002-bbbb', { ...abandoned, switched: null, notes: nothing })
+  expect(await targetOf(instance(), undefined)).toMatchObject({
+    upgrade: { header: { runId: '20260101-000001-aaaa' } },
+  })
+  await run('20260101-000003-cccc', { ...abandoned, switched: null, notes: { ...nothing, 'planned-all': PRE } })
+  const target = await targetOf(instance(), undefined)
+  expect(target).toMatchObject({ upgrade: { header: { runId: '20260101-000003-cccc' } } })
+  const options = await backOptionsOf(instance(), (target as { upgrade: RunRecord }).upgrade, { drainSeconds: 1 })
+  expect(options).toMatchObject({ images: [], backup: '/backups/one' })
+  await run('20260101-000004-dddd', { ...abandoned, switched: 'started', notes: nothing })
+  expect(await targetOf(instance(), undefined)).toMatchObject({
+    upgrade: { header: { runId: '20260101-000004-dddd' } },
+  })
 })
 
 test('an upgrade that has not ended is not passed over', async () => {

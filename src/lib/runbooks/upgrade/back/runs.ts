@@ -51,7 +51,7 @@ export async function theUpgrade(toolbox: Toolbox, runId: string): Promise<RunRe
   })
 }
 
-/** Returns the upgrades whose release was put in place, and that were not taken back since; oldest first. */
+/** Returns the upgrades whose release was put in place, or whose migrations were begun, and that were not taken back since; oldest first. */
 async function upgradesHere(toolbox: Toolbox): Promise<RunRecord[]> {
   if (toolbox.backend.releases?.change?.back === undefined) return []
   const all = await listRuns(runsDir(toolbox.instance.name))
@@ -60,9 +60,13 @@ async function upgradesHere(toolbox: Toolbox): Promise<RunRecord[]> {
 }
 
 function stands({ header, end, steps, notes }: RunRecord): boolean {
-  if (header.runbook !== 'upgrade' || !['done', 'abandoned'].includes(end?.end ?? '')) return false
-  return notes.has(WRITTEN) && steps.get('switch') !== 'undone'
+  if (header.runbook !== 'upgrade' || steps.get('switch') === 'undone') return false
+  if (end?.end === 'done') return notes.has(WRITTEN)
+  return end?.end === 'abandoned' && (steps.has('switch') || BEGUN.some(key => notes.has(key)))
 }
+
+/** An upgrade that was abandoned may have migrated what its former release cannot work with, and put nothing in place. */
+const BEGUN = [WRITTEN, 'planned-all', 'planned-post']
 
 function takenBackBy({ header, end }: RunRecord): string[] {
   return header.runbook === BACK && end?.end === 'done' ? [(header.options as { of: string }).of] : []

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { ReleaseChange } from '../../../../src/lib/backends/backend.js'
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
 import type { BackOptions } from '../../../../src/lib/runbooks/upgrade/back/options.js'
-import { putBackStep, stopStep, tidyStep } from '../../../../src/lib/runbooks/upgrade/back/steps.js'
+import { bringFormerStep, putBackStep, stopStep, tidyStep } from '../../../../src/lib/runbooks/upgrade/back/steps.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
 const [FORMER, NEWER] = ['4.2.9', '4.3.8']
@@ -87,4 +87,10 @@ test('the release that the files name is not started on the schema of another', 
   files.names = NEWER
   await back()
   expect(did.at(-1)).toBe(`start ${NEWER}`)
+})
+
+test('Sidekiq is another one afterwards, even where it was of the former release', async () => {
+  const { context, did } = running({ names: FORMER, copies: {} })
+  await bringFormerStep(OPTIONS).run(context)
+  expect(did).toEqual(['stop sidekiq', `start ${FORMER}`])
 })

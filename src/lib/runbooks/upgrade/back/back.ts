@@ -17,11 +17,18 @@ import { lookStep } from '../../replace/writers.js'
 import { downtimeNoted, endWatchStep, watched } from '../downtime.js'
 import { gateStep } from '../gate.js'
 import type { Downtime } from '../options.js'
-import { bringStep } from '../serving.js'
 import { refuse } from './check.js'
 import type { BackOptions } from './options.js'
 import { BACK } from './runs.js'
-import { bringRestoredStep, fetchFormerStep, putBackStep, runningStep, stopStep, tidyStep } from './steps.js'
+import {
+  bringFormerStep,
+  bringRestoredStep,
+  fetchFormerStep,
+  putBackStep,
+  runningStep,
+  stopStep,
+  tidyStep,
+} from './steps.js'
 
 export interface BackResult {
   of: string
@@ -57,7 +64,7 @@ export const upgradeBack: Runbook<BackOptions, BackResult> = {
 }
 
 function releaseSteps(options: BackOptions): Step[] {
-  const work = [bringStep(options), gateStep('gate', options)]
+  const work = [bringFormerStep(options), gateStep('gate', options)]
   return [
     runningStep(options),
     fetchFormerStep(options),

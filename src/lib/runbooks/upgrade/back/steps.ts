@@ -8,7 +8,7 @@ import { drain } from '../../replace/redis.js'
 import { stopStep as databaseStopStep, noteServed, noteStoppedFor } from '../../replace/writers.js'
 import { forgetKeysCopy } from '../keys.js'
 import { changeOf } from '../options.js'
-import { bring, lookStep, noteSidekiqs, putFormerBack, releaseKey } from '../serving.js'
+import { bring, bringStep, lookStep, noteSidekiqs, putFormerBack, releaseKey } from '../serving.js'
 import { type BackOptions, backOf } from './options.js'
 
 /** Notes what is to run afterwards: what runs now, or what ran before an upgrade that was abandoned on its way. */
@@ -102,6 +102,20 @@ export function stopStep({ drainSeconds, from }: BackOptions): Step {
     await bring(context)
   }
   return { ...step, undo }
+}
+
+/**
+ * Starts the former release in the place of the newer one. Sidekiq is started anew in any case: that of an upgrade that
+ * was abandoned may be the former one still, and the gate waits for another.
+ */
+export function bringFormerStep(options: BackOptions): Step {
+  const step = bringStep(options)
+  const run = async (context: StepContext) => {
+    await context.toolbox.letGoOfRedis()
+    await context.toolbox.backend.processes?.stop(['sidekiq'])
+    await step.run(context)
+  }
+  return { ...step, run }
 }
 
 /** Starts the former release with the database that it left. */

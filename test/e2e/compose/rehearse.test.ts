@@ -1,6 +1,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { composeBackend } from '../../../src/lib/backends/compose/index.js'
+import { Ledger } from '../../../src/lib/ledger.js'
+import { Output } from '../../../src/lib/output.js'
+import { Runner } from '../../../src/lib/runner.js'
 import { type Stack, startStack } from './bed/bed.js'
 import { buildImages } from './bed/images.js'
 import { must } from './bed/process.js'
@@ -179,6 +183,27 @@ test.each(FULL ? ['single'] : [])(
     expect(result.forecast.stoppedSeconds).toBeGreaterThan(0)
     expect(result.forecast.stoppedSeconds).toBe(result.forecast.migrationSeconds)
     await expectUntouched()
+  },
+  PATIENCE,
+)
+
+/** The last one: the database is stopped and started. A network that its container names and that is gone stops its start. */
+test(
+  'a place is removed while the database is down, which starts again',
+  async () => {
+    const output = new Output({ logLevel: 'error' })
+    const ledger = new Ledger()
+    const runner = new Runner({ output, ledger, dryRun: false })
+    const backend = await composeBackend({ projectDir: stack.projectDir }, { output, ledger, runner, terminal: false })
+    await backend.apart?.open('down')
+    await stack.compose('stop', 'db')
+    expect(await backend.apart?.close()).toBe(1)
+    const id = await stack.containerOf('db')
+    await must('docker', ['start', id])
+    expect(await must('docker', ['inspect', '--format', '{{json .NetworkSettings.Networks}}', id])).not.toContain(
+      'apart',
+    )
+    expect((await must('docker', ['network', 'ls', '-q', '--filter', label()])).trim()).toBe('')
   },
   PATIENCE,
 )

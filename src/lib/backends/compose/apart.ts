@@ -77,7 +77,7 @@ export class ComposeApart implements Apart {
     await clearOverride(this.#stack)
     const label = `label=${OF_LABEL}=${this.#stack.project.name}`
     await this.#remove(await this.#ids(['ps', '-aq', '--filter', label]))
-    const networks = await this.#ids(['network', 'ls', '-q', '--filter', label])
+    const networks = await this.#ids(['network', 'ls', '--format', '{{.Name}}', '--filter', label])
     for (const network of networks) await this.#removeNetwork(network)
     return networks.length
   }
@@ -138,14 +138,29 @@ export class ComposeApart implements Apart {
     throw notStarted('the process', `Its end was not seen: ${firstLine(outcome)}`)
   }
 
-  async #removeNetwork(network: string): Promise<void> {
-    const format = '{{range $id, $_ := .Containers}}{{$id}} {{end}}'
-    const words = ['network', 'inspect', '--format', format, network]
-    const outcome = await this.#stack.parts.runner.run(this.#stack.project.docker(words, { timeoutMs: LIMIT_MS }))
-    for (const id of outcome.stdout.split(/\s+/).filter(Boolean)) {
-      await this.#must(['network', 'disconnect', '-f', network, id])
+  /**
+   * A container that is down is in no list of the network's, and the engine removes the network all the same: the
+   * container still names it then, and does not start any more (seen with 20.10).
+   */
+  async #removeNetwork(name: string): Promise<void> {
+    const leave = (id: string) => this.#stack.project.docker(['network', 'disconnect', '-f', name, id], WRITE)
+    for (const id of await this.#connected(name)) await this.#stack.parts.runner.run(leave(id))
+    const left = await this.#connected(name)
+    if (left.length === 0) {
+      await this.#must(['network', 'rm', name])
+      return
     }
-    await this.#must(['network', 'rm', network])
+    this.#stack.parts.output.warn(
+      `The network ${name} stays, for a container could not be taken out of it: docker network disconnect -f ${name} ${left[0]} && docker network rm ${name}`,
+    )
+  }
+
+  /** Returns the ids of the containers that name the network, running or not. */
+  async #connected(network: string): Promise<string[]> {
+    const listed = await this.#ids(['ps', '-aq', '--no-trunc', '--filter', `network=${network}`])
+    const own = await this.#stack.withLabels([`com.docker.compose.project=${this.#stack.project.name}`])
+    const named = own.filter(({ networks }) => networks.includes(network))
+    return [...new Set([...listed, ...named.map(({ id }) => id)])]
   }
 
   async #remove(ids: readonly string[]): Promise<void> {
@@ -174,6 +189,7 @@ export class ComposeApart implements Apart {
 }
 
 const READ = { timeoutMs: LIMIT_MS }
+const WRITE = { effect: 'write', timeoutMs: LIMIT_MS } as const
 
 function nameOf(key: string): string {
   return `mstdn-ops-apart-${key.replace(/[^\w.-]/g, '_')}`

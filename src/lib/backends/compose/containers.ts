@@ -35,6 +35,8 @@ export interface Container {
   workdir: string
   labels: Readonly<Record<string, string>>
   mounts: readonly Mount[]
+  /** The names of the networks that it is started with. */
+  networks: readonly string[]
   /** The names and addresses under which the other containers reach it. */
   addresses: readonly string[]
 }
@@ -71,6 +73,7 @@ function containerFrom(raw: Record<string, unknown>): Container {
     workdir: readText(config.WorkingDir) || '/',
     labels,
     mounts: records(raw.Mounts).map(mountFrom),
+    networks: Object.keys(networksOf(raw)),
     addresses: addressesFrom(raw, name),
   }
 }
@@ -113,8 +116,12 @@ function mountFrom(mount: Record<string, unknown>): Mount {
   }
 }
 
+function networksOf(raw: Record<string, unknown>): Record<string, unknown> {
+  return toRecord(toRecord(raw.NetworkSettings).Networks)
+}
+
 function addressesFrom(raw: Record<string, unknown>, name: string): string[] {
-  const networks = Object.values(toRecord(toRecord(raw.NetworkSettings).Networks)).map(toRecord)
+  const networks = Object.values(networksOf(raw)).map(toRecord)
   const found = networks.flatMap(network => [
     ...texts(network.Aliases),
     ...texts(network.DNSNames),

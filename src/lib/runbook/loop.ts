@@ -39,6 +39,8 @@ export interface LoopParts {
   /** The runbook's name. */
   name: string
   runId: string
+  /** See {@link Runbook.disposable}. */
+  disposable?: boolean | undefined
   steps: readonly Step[]
   journal: Journal
   /** Where the run's log is kept. */
@@ -317,8 +319,9 @@ export class RunLoop {
     return []
   }
 
-  async #end(ending: Omit<Ending, 'journalFailed'>): Promise<OperatorError> {
-    const { journal } = this.#parts
+  async #end(seen: Omit<Ending, 'journalFailed' | 'disposable'>): Promise<OperatorError> {
+    const { journal, disposable = false } = this.#parts
+    const ending = { ...seen, disposable }
     const { exitCode } = verdict({ ...ending, journalFailed: this.#journalFailed })
     await this.#jot(() => journal.end(endOf(ending), exitCode))
     // It still calls steps done that have been undone: going on with it would skip them.

@@ -60,7 +60,8 @@ export async function runRunbook<O extends object, R extends object>(
     const journal = await Journal.create(dir, headerOf(toolbox, runbook, options, runId, steps))
     const report = emptyReport<R>(runbook, runId)
     toolbox.runner.runId = runId
-    const parts = { toolbox, name: runbook.name, runId, steps, journal, dir, lockAgain: lock.again, ...extra }
+    const { name, disposable } = runbook
+    const parts = { toolbox, name, disposable, runId, steps, journal, dir, lockAgain: lock.again, ...extra }
     await loopOf(parts, report).forward()
     return await completed(toolbox, runbook, options, journal, report)
   } finally {

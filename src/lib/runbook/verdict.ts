@@ -27,6 +27,8 @@ export interface Ending {
   left: readonly Left[]
   /** Why nothing was taken back, where what the run has made is in use. */
   inUse?: string
+  /** It is not resumed: its next run clears away what it left. */
+  disposable?: boolean
   /** The journal does not know what was undone. */
   journalFailed: boolean
 }
@@ -35,7 +37,13 @@ export interface Ending {
  * Returns how the run is journalled: `not-undone` holds up every other run, the rest do not. What is in use may not be
  * made a second time by the command: its run is gone on with, also where its last step could be repeated.
  */
-export function endOf({ cause, left, inUse }: Pick<Ending, 'cause' | 'left' | 'inUse'>): RunEnd {
+export function endOf({
+  cause,
+  left,
+  inUse,
+  disposable,
+}: Pick<Ending, 'cause' | 'left' | 'inUse' | 'disposable'>): RunEnd {
+  if (left.length > 0 && disposable) return 'left'
   if (left.length > 0) return inUse === undefined && left.every(({ step }) => step.repeatable) ? 'left' : 'not-undone'
   return cause instanceof Interrupted ? 'interrupted' : 'undone'
 }
@@ -66,9 +74,14 @@ export function notTakenBack({ runbook, runId, inUse }: Pick<Ending, 'runbook' |
 function leftError(ending: Ending): OperatorError {
   const { code, message, cause, next } = partsOf(ending)
   const list = ending.left.map(({ step, why }) => `${step.title} (${why})`).join('; ')
-  const goOn = endOf(ending) === 'left' ? 'Run the command again when the cause is gone.' : resumeText(ending)
+  const goOn = endOf(ending) === 'left' ? againText(ending) : resumeText(ending)
   const parts = { code, message, cause: sentences(cause, `Left as it is: ${list}.`), next: sentences(next, goOn) }
   return ending.cause instanceof OutcomeUnknownError ? new OutcomeUnknownError(parts) : new NotUndoneError(parts)
+}
+
+function againText({ disposable }: Ending): string {
+  const again = 'Run the command again when the cause is gone'
+  return disposable ? `${again}: it clears away what is left.` : `${again}.`
 }
 
 function resumeText({ runId, inUse, journalFailed }: Ending): string {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { RefusedError } from '../../../src/lib/errors.js'
 import type { Step } from '../../../src/lib/runbook/step.js'
 import { endOf, verdict } from '../../../src/lib/runbook/verdict.js'
@@ -68,4 +68,14 @@ describe('a step at the end that could be repeated', () => {
     expect(endOf({ ...ending, inUse })).toBe('not-undone')
     expect(verdict({ ...ending, inUse, journalFailed: false }).next).toContain('mstdn-ops resume')
   })
+})
+
+test('a disposable run whose undo failed is run again, for nothing is there to resume', () => {
+  const step: Step = { id: 'place', title: 'Make a network', effect: 'write', run: async () => {} }
+  const left = [{ step, why: 'its undo failed: no' }]
+  const ending = { runbook: 'upgrade:rehearse', runId: 'RUN-ID', cause: new Error('no'), left }
+  expect(endOf({ ...ending, disposable: true })).toBe('left')
+  const { next } = verdict({ ...ending, disposable: true, journalFailed: false })
+  expect(next).toBe('Run the command again when the cause is gone: it clears away what is left.')
+  expect(verdict({ ...ending, journalFailed: false }).next).toContain('mstdn-ops resume')
 })

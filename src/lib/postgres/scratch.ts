@@ -54,8 +54,12 @@ export async function mayCreateDatabases(database: Database): Promise<boolean> {
   return role?.may === true
 }
 
-/** Drops the databases that killed drills of the instance left. The lock tells that none is under way. */
+/**
+ * Drops the databases that killed drills and rehearsals of the instance left, and ends the migrations that may still run in
+ * them. The lock tells that none is under way.
+ */
 export async function dropDrills(toolbox: Toolbox, maintenance: Database): Promise<string[]> {
+  await toolbox.backend.apart?.close()
   const rows = await maintenance.query<{ name: string }>(
     'SELECT datname AS name FROM pg_database WHERE left(datname, length($1::text)) = $1::text',
     [await drillPrefix(toolbox)],

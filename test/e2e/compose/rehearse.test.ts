@@ -147,7 +147,7 @@ test(
 
 /** What another run finds is the most while the process runs. */
 test.each(FULL ? (['SIGKILL', 'SIGINT'] as const) : (['SIGKILL'] as const))(
-  'ended by %s while it migrates: a kill holds up nobody, and the next one clears it away',
+  'ended by %s while it migrates: a kill holds up nobody; a backup ends its migrations, and the next one clears it away',
   async signal => {
     await stack.writeEnv({ STANDIN_SLEEP_MIGRATION: '20231210154528:600' })
     const run = story.start(['upgrade', '--to', '4.3.8', '--rehearse'])
@@ -158,6 +158,9 @@ test.each(FULL ? (['SIGKILL', 'SIGINT'] as const) : (['SIGKILL'] as const))(
     run.signal(signal)
     expect(await run.ended, run.said()).toBe(signal === 'SIGKILL' ? 137 : 130)
     if (signal === 'SIGINT') return expectUntouched()
+    const made = await story.tool('db:backup')
+    expect(made.exitCode, made.stderr).toBe(0)
+    expect(await left()).toEqual([expect.stringContaining('mstdn_ops')])
     await expectNextWell()
   },
   PATIENCE,

@@ -49,6 +49,8 @@ export function appliedNoted(noted: StepContext['noted']): number {
 
 async function run(context: StepContext, phase: Phase, options: UpgradeOptions): Promise<void> {
   const { toolbox, dryRun } = context
+  // A killed rehearsal may have left migrations of its own, which would write on the same disk.
+  await toolbox.backend.apart?.close()
   const command = commandFor('db.migrate', MastodonVersion.of(options.to), { phase })
   const total = dryRun ? 0 : await notePlanned(context, phase, options)
   await context.note(`ended-${phase}`, 'no')

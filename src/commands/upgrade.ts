@@ -52,7 +52,7 @@ export default class Upgrade extends OpsCommand<Answer> {
     }),
     'single-phase': Flags.boolean({ summary: 'Stop everything while the migrations run.' }),
     'no-backup': Flags.boolean({ summary: 'Make no backup before; has to be confirmed by the domain.' }),
-    checkout: Flags.directory({ exists: true, summary: 'On Heroku: a git checkout of what is deployed.' }),
+    checkout: Flags.string({ helpValue: 'DIR', summary: 'On Heroku: a git checkout of what is deployed.' }),
     'discard-local-commits': Flags.boolean({
       summary: 'On Heroku: deploy the release without your own commits; has to be confirmed by the domain.',
     }),

@@ -1,4 +1,5 @@
 import type { OwnCommit } from '../../backends/release-build.js'
+import { UsageError } from '../../errors.js'
 import type { UpgradePlan } from '../../mastodon/upgrade/plan.js'
 import type { Runbook } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
@@ -26,6 +27,16 @@ export async function chosenRun(
     const options = await deployOptionsOf(toolbox, plan, said)
     return { runbook: deploy as unknown as Chosen['runbook'], options, own: options.sources.own }
   }
+  if (said.discard || said.checkout !== undefined) throw nothingIsBuilt(toolbox)
   if (toolbox.dryRun && releases?.change === undefined) return undefined
   return { runbook: upgrade, options: optionsOf(toolbox, plan, said) }
+}
+
+function nothingIsBuilt({ backend }: Toolbox): UsageError {
+  return new UsageError({
+    code: 'nothing-is-built',
+    message: `--checkout and --discard-local-commits mean nothing for ${backend.title}.`,
+    cause: 'They are for a platform that builds what is pushed to it.',
+    next: 'Leave them out.',
+  })
 }

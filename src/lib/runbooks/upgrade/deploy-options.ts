@@ -1,7 +1,10 @@
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ReleaseBuild, Sources } from '../../backends/release-build.js'
+import { UsageError } from '../../errors.js'
 import type { UpgradePlan } from '../../mastodon/upgrade/plan.js'
 import { lacks } from '../../open-toolbox.js'
+import { printableLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { onlyStep, type UpgradeOptions } from './options.js'
 
@@ -33,13 +36,25 @@ export async function deployOptionsOf(
   const build = buildOf(toolbox)
   const { step, leftToDo } = onlyStep(plan)
   const { from, to } = step
-  const named = given === undefined ? {} : { checkout: resolve(given) }
+  const named = given === undefined ? {} : { checkout: await folderOf(given) }
   toolbox.output.info(`Fetching ${to}, and what the app is made of.`)
   const sources = await build.prepare({ from, to, discard, ...named }, text => toolbox.output.info(`  ${text}`))
   if (sources.own.length > 0) toolbox.output.info(ownText(sources))
   // Where it migrates, all of it has to run before the new release serves: the old one is not let loose on that.
   const coexist = step.phases.mode === 'none'
   return { ...{ from, to, phases: 'single', coexist, backup, leftToDo, sources }, ...named }
+}
+
+/** @throws UsageError where there is no such folder. */
+async function folderOf(given: string): Promise<string> {
+  const path = resolve(given)
+  const found = await stat(path).catch(() => undefined)
+  if (given !== '' && found?.isDirectory()) return path
+  throw new UsageError({
+    code: 'no-such-checkout',
+    message: `There is no folder "${printableLine(given)}".`,
+    next: 'Name a git checkout of what is deployed: --checkout DIR',
+  })
 }
 
 function ownText({ own, discards }: Sources): string {

@@ -33,6 +33,8 @@ export interface Sources {
 
 /** The code and configuration that are in force. */
 export interface Built {
+  /** Names the release for the platform. */
+  id: string
   /** Like `v42`. */
   label: string
   /** Names the code: two releases of the same code have the same. */
@@ -52,8 +54,8 @@ export interface ReleaseBuild {
   /** What is in force now. */
   inForce(): Promise<Built>
   isInForce(commit: string): Promise<boolean>
-  /** Returns once nothing of the commit is being built any more. @throws OutcomeUnknownError when that does not end. */
-  untilOver(commit: string): Promise<void>
+  /** Returns once nothing is being built any more. @throws OutcomeUnknownError when that does not end. */
+  untilOver(): Promise<void>
   /**
    * Pushes the sources, and returns when what was built of them is in force. Each line of the build goes to `onLine`.
    *

@@ -45,20 +45,27 @@ export class HerokuBuild implements ReleaseBuild {
   }
 
   async inForce(): Promise<Built> {
-    const current = (await this.#releases()).find(release => release.current === true)
-    const slug = readText(toRecord(current?.slug).id)
+    const current = toRecord(await this.#current())
+    const image = readText(toRecord(current.oci_image).id)
+    const slug = readText(toRecord(current.slug).id)
     const commit = slug === '' ? '' : readText(toRecord(await this.#app.api.read(this.#slugPath(slug))).commit)
-    return { label: `v${String(current?.version ?? '')}`, slug, commit: commit || undefined }
+    const label = `v${String(current.version ?? '')}`
+    return { id: readText(current.id), label, slug: slug || image, commit: commit || undefined }
   }
 
+  /** Apps that are images have no slug: there the release's own words tell. */
   async isInForce(commit: string): Promise<boolean> {
-    return (await this.inForce()).commit === commit
+    const found = await this.inForce()
+    if (found.commit !== undefined) return found.commit === commit
+    const { description } = toRecord(await this.#current())
+    const [, short] = /^Deploy ([0-9a-f]{7,40})$/.exec(readText(description)) ?? []
+    return short !== undefined && commit.startsWith(short)
   }
 
-  async untilOver(commit: string): Promise<void> {
+  async untilOver(): Promise<void> {
     const deadline = Date.now() + BUILD_MS
-    while (await this.#isUnderWay(commit)) {
-      if (Date.now() > deadline) throw endless(this.#app, commit)
+    while (await this.#isUnderWay()) {
+      if (Date.now() > deadline) throw endless(this.#app)
       await sleep(PAUSE_MS)
     }
   }
@@ -73,7 +80,7 @@ export class HerokuBuild implements ReleaseBuild {
       onLine(text)
     })
     if (outcome.planned) return
-    await this.untilOver(sources.commit)
+    await this.untilOver()
     if (await this.#comesIntoForce(sources.commit, outcome)) return
     throw notBuilt(this.#app, outcome, last)
   }
@@ -108,12 +115,14 @@ export class HerokuBuild implements ReleaseBuild {
   }
 
   /** A release that waits for its release phase is not in force yet. */
-  async #isUnderWay(commit: string): Promise<boolean> {
+  async #isUnderWay(): Promise<boolean> {
     const range = 'created_at ..; order=desc,max=10'
     const builds = records(await this.#app.api.read(this.#app.path('/builds'), range))
-    const isOurs = (build: Record<string, unknown>) => readText(toRecord(build.source_blob).version) === commit
-    if (builds.some(build => build.status === 'pending' && isOurs(build))) return true
-    return (await this.#releases()).some(({ status }) => status === 'pending')
+    return [...builds, ...(await this.#releases())].some(({ status }) => status === 'pending')
+  }
+
+  async #current(): Promise<Record<string, unknown> | undefined> {
+    return (await this.#releases()).find(release => release.current === true)
   }
 
   async #releases(): Promise<Record<string, unknown>[]> {
@@ -133,7 +142,7 @@ export class HerokuBuild implements ReleaseBuild {
     const change = {
       method: 'POST',
       path: this.#app.path('/releases'),
-      body: { release: to.label.slice(1) },
+      body: { release: to.id },
       exact: `roll ${this.#app.name} back to ${to.label}`,
       byHand: this.#app.byHand(['releases:rollback', to.label]),
     } as const
@@ -158,10 +167,10 @@ function notBuilt(app: HerokuApp, { exitCode }: Outcome, lines: readonly string[
   })
 }
 
-function endless(app: HerokuApp, commit: string): OutcomeUnknownError {
+function endless(app: HerokuApp): OutcomeUnknownError {
   return new OutcomeUnknownError({
     code: 'build-not-over',
-    message: `The build of ${commit.slice(0, 12)} on ${app.name} does not end.`,
+    message: `A build on ${app.name} does not end.`,
     next: `${app.byHand(['releases'])}, then: mstdn-ops resume`,
   })
 }

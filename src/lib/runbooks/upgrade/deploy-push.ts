@@ -9,7 +9,7 @@ const FORMER = 'former'
 export function pushStep({ from, to, sources }: DeployOptions): Step {
   const { commit } = sources
   const isThere = async ({ toolbox }: StepContext) => {
-    await buildOf(toolbox).untilOver(commit)
+    await buildOf(toolbox).untilOver()
     const found = await buildOf(toolbox).isInForce(commit)
     if (found) toolbox.app.forget()
     return found
@@ -23,7 +23,7 @@ export function pushStep({ from, to, sources }: DeployOptions): Step {
       const { toolbox, noted, note, progress } = context
       const build = buildOf(toolbox)
       if (noted(FORMER) === undefined) await note(FORMER, JSON.stringify(await build.inForce()))
-      if (!context.dryRun) await build.untilOver(commit)
+      if (!context.dryRun) await build.untilOver()
       await build.push(sources, progress)
       toolbox.app.forget()
     },
@@ -32,7 +32,7 @@ export function pushStep({ from, to, sources }: DeployOptions): Step {
       const former = noted(FORMER)
       if (former === undefined) return
       const build = buildOf(toolbox)
-      await build.untilOver(commit)
+      await build.untilOver()
       await build.goBack(JSON.parse(former) as Built, `${runId}-back`)
       toolbox.app.forget()
     },

@@ -2,7 +2,7 @@ import { RefusedError } from '../../errors.js'
 import { hasForeignKeys } from '../../mastodon/releases.js'
 import { MastodonVersion } from '../../mastodon/version.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
-import { plural } from '../../text.js'
+import { plural, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { closeStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
@@ -122,10 +122,11 @@ function downtimeNoted(noted: StepContext['noted']): Downtime | null {
   return { milliseconds: Number(opened) - Number(closed), outages: 1, whole: true }
 }
 
-function leftToDo({ instance }: Toolbox, { leftToDo = [], checkout }: DeployOptions): string[] {
+function leftToDo({ instance }: Toolbox, { leftToDo = [], checkout, sources }: DeployOptions): string[] {
+  const pull = shellLine(['git', '-C', checkout ?? '.', 'pull', 'heroku', sources.branch])
   return [
     ...leftToDo,
-    ...(checkout === undefined ? [] : [`Bring what was deployed into your checkout: git -C ${checkout} pull heroku`]),
+    ...(checkout === undefined ? [] : [`Bring what was deployed into your checkout: ${pull}`]),
     ...(instance.mastodonVersion === undefined ? [] : [CONFIGURED]),
   ]
 }

@@ -246,6 +246,22 @@ test.each(FULL ? WAYS : [])(
   1_800_000,
 )
 
+/** Nothing was put in place yet, or nothing started anew: Sidekiq of the former release is there from before. */
+const ABANDONED: readonly [step: string, boundary: Boundary, options: UpgradeOptions][] = [
+  ['migrate-all', 'acted', { ...OPTIONS, phases: 'single', coexist: false }],
+  ['bring', 'started', OPTIONS],
+]
+
+test.each(FULL ? ABANDONED : [])(
+  'an upgrade that is abandoned at %s, %s, is rolled back',
+  async (step, boundary, options) => {
+    expect(await story.breakAt('upgrade', options, { step, boundary })).toMatchObject({ killed: true })
+    await said('resume', '--abandon', '--confirm', stack.domain)
+    await rolledBack()
+  },
+  PATIENCE,
+)
+
 /** What the command would ask the run to do. */
 async function backOptions(): Promise<object> {
   const former = { ...process.env }

@@ -6,11 +6,11 @@ import { basename, dirname, join } from 'node:path'
  *
  * @throws the system's error when the folder cannot be written or the owner cannot be kept; the file is then untouched.
  */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   const old = await stat(path)
   const temporary = join(dirname(path), `.${basename(path)}.mstdn-ops-${process.pid}`)
   try {
-    await writeSynced(temporary, text)
+    await writeSynced(temporary, content)
     await chown(temporary, old.uid, old.gid)
     await chmod(temporary, old.mode & 0o7777)
     await rename(temporary, path)
@@ -22,11 +22,11 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 }
 
 /** Writes a new file that only its owner may read, and brings it to the disk. */
-export async function writeSynced(path: string, text: string): Promise<void> {
+export async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
   await rm(path, { force: true })
   const file = await open(path, 'wx', 0o600)
   try {
-    await file.writeFile(text)
+    await file.writeFile(content)
     await file.sync()
   } finally {
     await file.close()

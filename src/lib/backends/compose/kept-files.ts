@@ -7,7 +7,7 @@ import { ComposeDocuments } from './documents.js'
 import { composeFilesOf, envFilesOf } from './project-files.js'
 import type { Stack } from './stack.js'
 
-/** The project's files as they were, beside them under the key of a run. */
+/** The project's files as they were, byte for byte, beside them under the key of a run. */
 export class KeptFiles {
   readonly #stack: Pick<Stack, 'project'>
 
@@ -20,7 +20,7 @@ export class KeptFiles {
     const copy = keptName(path, key)
     if (existsSync(copy)) return
     // By way of a second name: a half-written copy must never count as the kept state.
-    await writeSynced(`${copy}.part`, await readFile(path, 'utf8'))
+    await writeSynced(`${copy}.part`, await readFile(path))
     await rename(`${copy}.part`, copy)
   }
 
@@ -31,11 +31,12 @@ export class KeptFiles {
   }
 
   async putBack(key: string): Promise<void> {
-    for (const { path, copy } of await this.kept(key)) await replaceFile(path, await readFile(copy, 'utf8'))
+    for (const { path, copy } of await this.kept(key)) await replaceFile(path, await readFile(copy))
   }
 
   async forget(key: string): Promise<void> {
-    for (const path of await this.#paths()) await rm(keptName(path, key), { force: true })
+    const copies = (await this.#paths()).map(path => keptName(path, key))
+    for (const copy of copies.flatMap(copy => [copy, `${copy}.part`])) await rm(copy, { force: true })
   }
 
   /** Every file that may hold an image, by its real path. */
@@ -49,8 +50,8 @@ export class KeptFiles {
 }
 
 async function stateOf(path: string, copy: string): Promise<KeptState> {
-  const [now, then] = await Promise.all([readFile(path, 'utf8'), readFile(copy, 'utf8')])
-  return { path, copy, digest: createHash('sha256').update(now).digest('hex'), isBack: now === then }
+  const [now, then] = await Promise.all([readFile(path), readFile(copy)])
+  return { path, copy, digest: createHash('sha256').update(now).digest('hex'), isBack: now.equals(then) }
 }
 
 function keptName(path: string, key: string): string {

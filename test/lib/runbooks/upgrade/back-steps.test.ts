@@ -1,12 +1,25 @@
 import { expect, test } from 'vitest'
-import type { ReleaseChange } from '../../../../src/lib/backends/backend.js'
+import type { AppProcess, ReleaseChange } from '../../../../src/lib/backends/backend.js'
+import { runsDir } from '../../../../src/lib/paths.js'
+import { Journal, type RunEnd } from '../../../../src/lib/runbook/journal.js'
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
+import { upgradeBack } from '../../../../src/lib/runbooks/upgrade/back/back.js'
 import type { BackOptions } from '../../../../src/lib/runbooks/upgrade/back/options.js'
-import { bringFormerStep, putBackStep, stopStep, tidyStep } from '../../../../src/lib/runbooks/upgrade/back/steps.js'
+import {
+  bringFormerStep,
+  putBackStep,
+  runningStep,
+  stopStep,
+  tidyStep,
+} from '../../../../src/lib/runbooks/upgrade/back/steps.js'
+import { backText } from '../../../../src/lib/runbooks/upgrade/back/text.js'
+import { ownState } from '../../../support/own-state.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
 const [FORMER, NEWER] = ['4.2.9', '4.3.8']
 const OPTIONS: BackOptions = { of: '1', from: NEWER, to: FORMER, images: [], drainSeconds: 1 }
+
+ownState()
 
 interface Files {
   /** The release that the files name. */
@@ -16,7 +29,7 @@ interface Files {
 }
 
 /** A run over these files; `did` is what was done to processes, in order. */
-function running(files: Files) {
+function running(files: Files, processes: Partial<AppProcess>[] = []) {
   const did: string[] = []
   const change: Partial<ReleaseChange> = {
     parts: async to => (files.names === to ? [] : [{ name: 'web', from: `town:v${files.names}`, to: `town:v${to}` }]),
@@ -33,7 +46,7 @@ function running(files: Files) {
     } as unknown as ReleaseChange['back'],
   }
   const releases = { current: async () => undefined, change: change as ReleaseChange }
-  const toolbox = toolboxOf({ processes: [], oneOff: {}, releases })
+  const toolbox = toolboxOf({ processes, oneOff: {}, releases, database: { query: async () => [] } })
   Object.assign(toolbox.backend.processes ?? {}, { stop: async (roles: string[]) => void did.push(`stop ${roles}`) })
   const notes = new Map<string, string>()
   const context: StepContext = {
@@ -93,4 +106,33 @@ test('Sidekiq is another one afterwards, even where it was of the former release
   const { context, did } = running({ names: FORMER, copies: {} })
   await bringFormerStep(OPTIONS).run(context)
   expect(did).toEqual(['stop sidekiq', `start ${FORMER}`])
+})
+
+test.each([
+  ['done', ['web-2', 'sidekiq-1', 'streaming-1']],
+  // On its way half of them may have been replaced.
+  ['abandoned', ['web-1', 'sidekiq-1', 'streaming-1']],
+] as const)('what runs after an upgrade that is %s, and where nothing does, what ran before it', async (end, ids) => {
+  await upgradeThatFound(['web', 'sidekiq', 'streaming'], end)
+  const now: Partial<AppProcess>[] = [
+    { role: 'web', id: 'web-2' },
+    { role: 'sidekiq', id: 'sidekiq-2', state: 'stopped' },
+  ]
+  const { context } = running({ names: NEWER, copies: {} }, now)
+  await runningStep(OPTIONS).run(context)
+  expect(JSON.parse(context.noted('ran') ?? '').map(({ id }: { id: string }) => id)).toEqual(ids)
+})
+
+async function upgradeThatFound(roles: readonly string[], end: RunEnd): Promise<void> {
+  const header = { runId: '1', runbook: 'upgrade', options: {}, instance: 'made', title: 'made', toolVersion: '0' }
+  const journal = await Journal.create(runsDir('made'), { ...header, stepIds: [], at: '2026-01-01T00:00:00Z' })
+  await journal.note('ran', JSON.stringify(roles.map(role => ({ role, name: role, id: `${role}-1` }))))
+  await journal.end(end, 0)
+  await journal.close()
+}
+
+test('a version that is written down for the tool is told to be changed', async () => {
+  const { context } = running({ names: FORMER, copies: {} })
+  const result = await upgradeBack.result(context.toolbox, OPTIONS, context.noted)
+  expect(backText(result)).toMatch(/^Take mastodon_version out of mstdn-ops\.yaml/m)
 })

@@ -39,7 +39,10 @@ export interface BackResult {
   downtime: Downtime | null
   /** The folder of the backup that was restored, and what the database is called that was live; null where it stayed. */
   restored: { backup: string; kept: string; jobsAside: JobsAside | null } | null
+  leftToDo: string[]
 }
+
+const CONFIGURED = 'Take mastodon_version out of mstdn-ops.yaml, or write the version there.'
 
 /**
  * Puts the release back that an upgrade has replaced: its files and images alone until post-deployment migrations were
@@ -56,10 +59,11 @@ export const upgradeBack: Runbook<BackOptions, BackResult> = {
     if (options.backup === undefined) return releaseSteps(options)
     return restoreSteps(options, await namedBackup(toolbox, options.backup))
   },
-  result: async (_toolbox, { of, from, to, backup }, noted) => ({
+  result: async ({ instance }, { of, from, to, backup }, noted) => ({
     ...{ of, from, to },
     downtime: downtimeNoted(noted),
     restored: backup === undefined ? null : { backup, kept: noted('kept') ?? '', jobsAside: jobsAside(noted) },
+    leftToDo: instance.mastodonVersion === undefined ? [] : [CONFIGURED],
   }),
 }
 

@@ -1,13 +1,17 @@
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSynced } from '../../atomic-file.js'
 import type { Effect } from '../../runner.js'
 import type { ReleasePart } from '../backend.js'
+import { randomNonce } from '../nonce.js'
 import type { ComposeProject } from './project.js'
 import type { Stack } from './stack.js'
 
-/** Stands in the project's folder while a process of another release is started: compose may read nowhere else. */
-const NAME = '.mstdn-ops-release.yml'
+/**
+ * Stands in the project's folder while a process of another release is started: compose may read nowhere else. Each use
+ * has a file of its own, for a dry run takes no lock.
+ */
+const NAME = /^\.mstdn-ops-release-[\w-]+\.yml$/
 
 /**
  * Calls `use` with the project as it would be with other images: a file that overrides them stands beside the others
@@ -41,11 +45,14 @@ export async function withServices<T>(
   }
 }
 
-/** Removes what a run that was killed has left. */
+/** Removes what runs that were killed have left; under the lock. */
 export async function clearOverride(stack: Stack): Promise<void> {
-  if (!stack.parts.runner.dryRun) await rm(overridePath(stack), { force: true })
+  if (stack.parts.runner.dryRun) return
+  const { dir } = stack.project.identity
+  const left = (await readdir(dir).catch(() => [])).filter(name => NAME.test(name))
+  for (const name of left) await rm(join(dir, name), { force: true })
 }
 
-function overridePath({ project }: Stack): string {
-  return join(project.identity.dir, NAME)
+function overridePath({ project, parts }: Stack): string {
+  return join(project.identity.dir, `.mstdn-ops-release-${(parts.nonce ?? randomNonce)()}.yml`)
 }

@@ -36,7 +36,8 @@ async function fetched(build: object | undefined, { exitCode = 0 } = {}) {
     const line = lineOf(invocation)
     if (invocation.effect !== 'write') return answer(line)
     seen.lines.push(line.replace(/^.*? (pull|build) /, '$1 '))
-    if (line.includes(' build ')) seen.override = JSON.parse(readFileSync(join(dir, '.mstdn-ops-release.yml'), 'utf8'))
+    if (line.includes(' build '))
+      seen.override = JSON.parse(readFileSync(join(dir, '.mstdn-ops-release-NONCE.yml'), 'utf8'))
     here = exitCode === 0
     return { exitCode, stderr: exitCode === 0 ? '' : 'Step 1/2\nno space left on device' }
   })

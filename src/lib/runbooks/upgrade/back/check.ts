@@ -2,7 +2,7 @@ import { namedBackup } from '../../../backups/named.js'
 import { RefusedError } from '../../../errors.js'
 import { MastodonVersion } from '../../../mastodon/version.js'
 import type { RunRecord } from '../../../runbook/journal.js'
-import { shellQuote } from '../../../text.js'
+import { shellLine, shellQuote } from '../../../text.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { refusePooler } from '../../db/migrate.js'
 import { refuseBad, refuseForeign } from '../../db/restore.js'
@@ -72,11 +72,16 @@ function changed(path: string, copy: string): RefusedError {
   })
 }
 
-function gone(path: string, { of, images }: BackOptions): RefusedError {
+function gone(path: string, { of, images, backup }: BackOptions): RefusedError {
+  const write = `Write the former images into it (${images.join(', ')})`
   return new RefusedError({
     code: 'former-file-gone',
     message: `What ${path} was before run ${of} is not kept any more.`,
     cause: 'The copy beside it was removed, or the project does not use the file any more.',
-    next: `Write the former images into it (${images.join(', ')}), then docker compose up -d --no-deps for web, streaming and Sidekiq.`,
+    next:
+      backup === undefined
+        ? `${write}, then docker compose up -d --no-deps for web, streaming and Sidekiq.`
+        : // The former release must not be started on what the post-deployment migrations left.
+          `First docker compose stop for web, streaming and Sidekiq. ${write}, then ${shellLine(['mstdn-ops', 'db:restore', backup])}, and docker compose up -d --no-deps for the three.`,
   })
 }

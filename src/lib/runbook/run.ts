@@ -272,7 +272,8 @@ async function refuseUnfinished(dir: string): Promise<void> {
   if (record !== undefined) throw unfinishedError(record)
 }
 
-function unfinishedError({ header, end }: RunRecord): OperatorError {
+/** Returns what is said of a run that is in the way of every other. */
+export function unfinishedError({ header, end }: RunRecord): OperatorError {
   const what = end === undefined ? `died on ${header.host}` : 'was left half undone'
   return new RefusedError({
     code: 'unfinished-run',

@@ -125,6 +125,13 @@ test('an upgrade that has not ended is not passed over', async () => {
   await expect(targetOf(instance(), undefined)).rejects.toMatchObject({ code: 'unfinished-run', next })
 })
 
+test('nor is a run of another kind; asked for by its id, it is said to be unfinished', async () => {
+  await run('20260101-000001-aaaa')
+  await run('20260101-000002-bbbb', { end: 'not-undone', runbook: BACK, options: { of: '20260101-000001-aaaa' } })
+  for (const named of [undefined, '20260101-000001-aaaa', '20260101-000002-bbbb'])
+    await expect(targetOf(instance(), named)).rejects.toMatchObject({ code: 'unfinished-run', exitCode: 3 })
+})
+
 test('the backup is needed once a post-deployment migration was applied that the former release has not', async () => {
   await run('1')
   const record = await theUpgrade(instance(), '1')

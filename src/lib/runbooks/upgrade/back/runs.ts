@@ -1,6 +1,7 @@
 import { RefusedError } from '../../../errors.js'
 import { runsDir } from '../../../paths.js'
 import { findRun, listRuns, type RunRecord, unfinishedRun } from '../../../runbook/journal.js'
+import { unfinishedError } from '../../../runbook/run.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { type Kept, keptHere, theKept } from '../../db/kept.js'
 import type { UpgradeOptions } from '../options.js'
@@ -29,7 +30,8 @@ export async function targetOf(toolbox: Toolbox, runId: string | undefined): Pro
 /** It would be the run that is meant. */
 async function refuseUnfinished(toolbox: Toolbox): Promise<void> {
   const unfinished = await unfinishedRun(runsDir(toolbox.instance.name))
-  if (unfinished?.header.runbook !== 'upgrade') return
+  if (unfinished === undefined) return
+  if (unfinished.header.runbook !== 'upgrade') throw unfinishedError(unfinished)
   throw new RefusedError({
     code: 'unfinished-run',
     message: `The upgrade, run ${unfinished.header.runId}, has not ended.`,

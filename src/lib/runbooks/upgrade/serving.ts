@@ -29,7 +29,7 @@ export function lookStep(): Step {
 }
 
 /** The gate waits for others. */
-export async function noteSidekiqs({ toolbox, note }: StepContext): Promise<void> {
+async function noteSidekiqs({ toolbox, note }: StepContext): Promise<void> {
   if (toolbox.backend.redis === undefined) return
   const before = await sidekiqs(await toolbox.redis('sidekiq'))
   await note('sidekiq-before', JSON.stringify(before.map(({ identity }) => identity)))

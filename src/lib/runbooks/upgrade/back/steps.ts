@@ -1,4 +1,4 @@
-import { ROLES } from '../../../backends/backend.js'
+import { type FormerProcess, ROLES } from '../../../backends/backend.js'
 import { NotUndoneError, RefusedError } from '../../../errors.js'
 import { runsDir } from '../../../paths.js'
 import { findRun, type RunRecord } from '../../../runbook/journal.js'
@@ -8,19 +8,24 @@ import { drain } from '../../replace/redis.js'
 import { stopStep as databaseStopStep, noteServed, noteStoppedFor } from '../../replace/writers.js'
 import { forgetKeysCopy } from '../keys.js'
 import { changeOf } from '../options.js'
-import { bring, bringStep, lookStep, noteSidekiqs, putFormerBack, releaseKey } from '../serving.js'
+import { bring, bringStep, former, lookStep, putFormerBack, releaseKey } from '../serving.js'
 import { type BackOptions, backOf } from './options.js'
 
-/** Notes what is to run afterwards: what runs now, or what ran before an upgrade that was abandoned on its way. */
+/**
+ * Notes what is to run afterwards: what ran before an upgrade that was abandoned on its way, else what runs now. Where
+ * nothing of a role runs any more, what the upgrade found running.
+ */
 export function runningStep({ of }: BackOptions): Step {
   return {
     ...lookStep(),
     id: 'running',
     run: async context => {
       const upgrade = await upgradeOf(context, of)
-      if (upgrade?.end?.end !== 'abandoned') return lookStep().run(context)
-      await context.note('ran', upgrade.notes.get('ran') ?? '[]')
-      await noteSidekiqs(context)
+      const then = JSON.parse(upgrade?.notes.get('ran') ?? '[]') as FormerProcess[]
+      await lookStep().run(context)
+      const now = upgrade?.end?.end === 'abandoned' ? [] : former(context)
+      const stopped = then.filter(({ role }) => now.every(one => one.role !== role))
+      await context.note('ran', JSON.stringify([...now, ...stopped]))
     },
   }
 }

@@ -3,6 +3,7 @@ import type { AppProcess, ReleaseChange } from '../../../../src/lib/backends/bac
 import { runsDir } from '../../../../src/lib/paths.js'
 import { Journal, type RunEnd } from '../../../../src/lib/runbook/journal.js'
 import type { StepContext } from '../../../../src/lib/runbook/step.js'
+import { upgradeBack } from '../../../../src/lib/runbooks/upgrade/back/back.js'
 import type { BackOptions } from '../../../../src/lib/runbooks/upgrade/back/options.js'
 import {
   bringFormerStep,
@@ -11,6 +12,7 @@ import {
   stopStep,
   tidyStep,
 } from '../../../../src/lib/runbooks/upgrade/back/steps.js'
+import { backText } from '../../../../src/lib/runbooks/upgrade/back/text.js'
 import { ownState } from '../../../support/own-state.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
 
@@ -128,3 +130,9 @@ async function upgradeThatFound(roles: readonly string[], end: RunEnd): Promise<
   await journal.end(end, 0)
   await journal.close()
 }
+
+test('a version that is written down for the tool is told to be changed', async () => {
+  const { context } = running({ names: FORMER, copies: {} })
+  const result = await upgradeBack.result(context.toolbox, OPTIONS, context.noted)
+  expect(backText(result)).toMatch(/^Take mastodon_version out of mstdn-ops\.yaml/m)
+})

@@ -2,7 +2,7 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
 import type { Toolbox } from '../toolbox.js'
 import type { Database } from './access.js'
 import { quoteIdent, quoteLiteral } from './quote.js'
-import { drillPrefix } from './scratch.js'
+import { drillPrefix, isAllowed, settingText } from './scratch.js'
 
 /** How many times a password is hashed (PostgreSQL's own default, scram-common.h, 10 and later). */
 const ROUNDS = 4_096
@@ -28,6 +28,33 @@ export async function createApartRole(maintenance: Database, name: string): Prom
   // Who is no superuser can only give a database to a role that it belongs to.
   if (!(await isSuperuser(maintenance))) await maintenance.write(`GRANT ${quoteIdent(name)} TO CURRENT_USER`)
   return password
+}
+
+/** Of these the scratch role's own value counts, or none. */
+const NOT_COPIED = ['role', 'session_authorization']
+
+/**
+ * Gives the role the settings that this user's own role has in all databases and in `live`, which win: timeouts end a
+ * migration there as they would here. Returns the settings that this user may not give it.
+ */
+export async function copyRoleSettings(maintenance: Database, role: string, live: string): Promise<string[]> {
+  const rows = await maintenance.query<{ line: string }>(
+    `SELECT s.line FROM pg_db_role_setting r LEFT JOIN pg_database d ON d.oid = r.setdatabase,
+       unnest(r.setconfig) WITH ORDINALITY AS s (line, at)
+     WHERE r.setrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+       AND (r.setdatabase = 0 OR d.datname = $1) ORDER BY r.setdatabase <> 0, s.at`,
+    [live],
+  )
+  const settings = new Map(
+    rows.map(({ line }) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  )
+  const left: string[] = []
+  for (const [name, value] of settings) {
+    if (NOT_COPIED.includes(name)) continue
+    const statement = `ALTER ROLE ${quoteIdent(role)} SET ${quoteIdent(name)} TO ${settingText(name, value)}`
+    if (!(await isAllowed(maintenance.write(statement)))) left.push(name)
+  }
+  return left
 }
 
 /** Drops the roles that rehearsals of the instance have left; their databases have to be gone. */

@@ -2,10 +2,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Ledger } from '../../../src/lib/ledger.js'
 import { openDatabase } from '../../../src/lib/postgres/access.js'
-import { createApartRole, mayCreateRoles, reachOf } from '../../../src/lib/postgres/apart-role.js'
+import { copyRoleSettings, createApartRole, mayCreateRoles, reachOf } from '../../../src/lib/postgres/apart-role.js'
 import { watchMigrations } from '../../../src/lib/postgres/migration-watch.js'
 import { dropDatabase } from '../../../src/lib/postgres/scratch.js'
+import { refuseOwners } from '../../../src/lib/runbooks/upgrade/owners.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
+import { toolboxOf } from '../../support/toolbox-of.js'
 
 let server: TestPostgres
 
@@ -33,6 +35,43 @@ test('a user who is no superuser makes a role and its database; the password wor
   await own.close()
   await dropDatabase(app, 'apart')
   await app.write('DROP ROLE apart')
+  await Promise.all([app.close(), admin.close()])
+})
+
+test('the role has the settings of the app’s own, those for the live database before those for all', async () => {
+  const admin = await server.open()
+  const live = await server.createDatabase('settled')
+  await admin.write("CREATE ROLE settled LOGIN CREATEDB CREATEROLE PASSWORD 'settled'")
+  await admin.write("ALTER ROLE settled SET lock_timeout TO '5s'")
+  await admin.write("ALTER ROLE settled SET statement_timeout TO '60s'")
+  await admin.write('ALTER ROLE settled SET search_path TO "$user", public')
+  await admin.write(`ALTER ROLE settled IN DATABASE ${live} SET statement_timeout TO '90s'`)
+  await admin.write("ALTER ROLE settled IN DATABASE postgres SET work_mem TO '9MB'")
+  await admin.write("ALTER ROLE settled SET log_statement TO 'none'")
+  const app = await as('settled', 'settled')
+  await createApartRole(app, 'apart_settled')
+  expect(await copyRoleSettings(app, 'apart_settled', live)).toEqual(['log_statement'])
+  const [row] = await admin.query<{ lines: string[] }>(
+    "SELECT setconfig AS lines FROM pg_db_role_setting WHERE setrole = 'apart_settled'::regrole",
+  )
+  expect(row?.lines.sort()).toEqual(['lock_timeout=5s', 'search_path="$user", public', 'statement_timeout=90s'])
+  await app.write('DROP ROLE apart_settled')
+  await Promise.all([app.close(), admin.close()])
+})
+
+test('tables of another owner are in the way, and the line that is told gives them to the app', async () => {
+  const name = await server.createDatabase('foreign')
+  const admin = await server.open(name)
+  await admin.write("CREATE ROLE restored LOGIN PASSWORD 'restored'")
+  await admin.write('CREATE TABLE users (id serial)')
+  const app = await as('restored', 'restored', name)
+  const toolbox = toolboxOf({ database: app })
+  const refused = await refuseOwners(toolbox).catch(error => error)
+  expect(refused).toMatchObject({ code: 'not-owner', exitCode: 3, message: expect.stringMatching(/restored cannot/) })
+  const line = refused.next.replace(/^.*?: SELECT/, 'SELECT').replace(' \\gexec', '')
+  for (const { format } of await admin.query<{ format: string }>(line)) await admin.write(format)
+  await expect(refuseOwners(toolbox)).resolves.toBeUndefined()
+  await app.write('ALTER TABLE users ADD own int')
   await Promise.all([app.close(), admin.close()])
 })
 

@@ -14,6 +14,7 @@ import { backup } from '../db/backup.js'
 import { refusePooler } from '../db/migrate.js'
 import { missingSecrets } from './keys.js'
 import { changeOf, nothingToDo, type UpgradeOptions } from './options.js'
+import { refuseOwners } from './owners.js'
 
 /** The backup that is made before an upgrade. */
 export const BACKUP = { with: [], label: 'upgrade' } satisfies Parameters<typeof backup.steps>[1]
@@ -30,6 +31,7 @@ export async function refuse(toolbox: Toolbox, options: UpgradeOptions): Promise
 /** Refuses what of the instance itself is in the way. */
 export async function refuseInstance(toolbox: Toolbox, options: UpgradeOptions): Promise<void> {
   await refusePooler(toolbox)
+  await refuseOwners(toolbox)
   await refuseBadState(toolbox)
   await refuseConfiguration(toolbox, options)
   if (options.backup) await backup.check?.(toolbox, BACKUP)

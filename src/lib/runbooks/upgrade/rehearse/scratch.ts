@@ -5,7 +5,7 @@ import { openOther, restoreFor, restoreForLine } from '../../../backups/restore-
 import { openBackup, storeOf } from '../../../backups/store.js'
 import { type DumpSource, dumpOf } from '../../../backups/verify.js'
 import { RefusedError } from '../../../errors.js'
-import { createApartRole, dropApartRoles, reachOf } from '../../../postgres/apart-role.js'
+import { copyRoleSettings, createApartRole, dropApartRoles, reachOf } from '../../../postgres/apart-role.js'
 import { createLike, drillName, dropDrills, withMaintenance } from '../../../postgres/scratch.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
 import { humanBytes } from '../../../text.js'
@@ -83,6 +83,10 @@ async function filled(context: StepContext, backup: string | null): Promise<void
     const password = await createApartRole(maintenance, name)
     toolbox.output.redactor.add('password of the rehearsal', password)
     passwords.set(runId, password)
+    const live = (await toolbox.backend.postgres?.target())?.database ?? ''
+    const left = await copyRoleSettings(maintenance, name, live)
+    if (left.length > 0)
+      toolbox.output.warn(`Settings of the app’s role that the rehearsal’s lacks: ${left.join(', ')}`)
   })
   await refuseReach(context, name)
   if (backup === null) await fromDump(context, name)

@@ -11,14 +11,14 @@ FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = 'bt_index_check' AND p.pronargs = 1
 WHERE e.extname = 'amcheck'`
 
-/** Of 1 GiB at most, in pages of 8 KiB: reading a larger one is a load that nobody has asked for. */
-const LARGEST_PAGES = 131_072
-const INDEXES = `SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relpages > ${LARGEST_PAGES} AS large
+/** Bytes: reading a larger one is a load that nobody has asked for. */
+const LARGEST = 1_073_741_824
+const INDEXES = `SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, pg_relation_size(c.oid) > ${LARGEST} AS large
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_am a ON a.oid = c.relam
 WHERE a.amname = 'btree' AND i.indisvalid AND i.indisready AND c.relpersistence = 'p' AND c.relkind = 'i'
   AND n.nspname NOT LIKE 'pg_%' AND n.nspname <> 'information_schema'
-ORDER BY c.relpages, c.oid`
+ORDER BY pg_relation_size(c.oid), c.oid`
 
 /** Milliseconds after which the rest is left out. */
 const BUDGET_MS = 30_000
@@ -44,7 +44,7 @@ export const indexOrder: Check = {
     if (check === undefined) return notApplicable('The extension amcheck is not installed.')
     if (!check.may) return notApplicable('The user of the app may not call amcheck.')
     const all = await database.query<Index>(INDEXES)
-    return findingOf(all.length, await lookedAt(database, check.schema, all))
+    return findingOf(all, await lookedAt(database, check.schema, all))
   },
 }
 
@@ -69,12 +69,20 @@ async function lookedAt(database: Database, schema: string, all: readonly Index[
   return { sound, corrupt: undefined }
 }
 
-function findingOf(total: number, { sound, corrupt }: Looked) {
-  if (corrupt === undefined) {
-    const rest = total - sound
-    const left = rest === 0 ? '' : ` ${plural(rest, 'large one was', 'large ones were')} not read.`
-    return ok(`${plural(sound, 'index', 'indexes')} read.${left}`)
-  }
+/** Returns how many were read, and why others were not. */
+export function readText(all: readonly Pick<Index, 'large'>[], sound: number): string {
+  const large = all.filter(index => index.large).length
+  const late = all.length - large - sound
+  const parts = [
+    `${plural(sound, 'index', 'indexes')} read.`,
+    ...(large === 0 ? [] : [`${plural(large, 'larger than 1 GiB was', 'larger than 1 GiB were')} not read.`]),
+    ...(late === 0 ? [] : [`${plural(late, 'other was', 'others were')} not read within ${BUDGET_MS / 1_000} s.`]),
+  ]
+  return parts.join(' ')
+}
+
+function findingOf(all: readonly Pick<Index, 'large'>[], { sound, corrupt }: Looked) {
+  if (corrupt === undefined) return ok(readText(all, sound))
   const { schema, name } = corrupt.index
   const statement = `REINDEX INDEX CONCURRENTLY ${quoteIdent(schema)}.${quoteIdent(name)}`
   return bad(`The index ${name} is corrupt. ${corrupt.said}`, `mstdn-ops db:psql --write -c ${shellQuote(statement)}`)

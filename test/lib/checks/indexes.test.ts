@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { collation } from '../../../src/lib/checks/collation.js'
 import { runChecks } from '../../../src/lib/checks/index.js'
-import { indexOrder } from '../../../src/lib/checks/index-order.js'
+import { indexOrder, readText } from '../../../src/lib/checks/index-order.js'
 import type { Database } from '../../../src/lib/postgres/access.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
 import { toolboxOf } from '../../support/toolbox-of.js'
@@ -19,6 +19,14 @@ afterAll(async () => {
 })
 
 const found = async (check: typeof collation) => (await runChecks(toolboxOf({ database }), [check]))[0]
+
+test('what was not read is told with why', () => {
+  const [small, large] = [{ large: false }, { large: true }]
+  expect(readText([small, large, large], 1)).toBe('1 index read. 2 larger than 1 GiB were not read.')
+  expect(readText([small, small, small, large], 1)).toBe(
+    '1 index read. 1 larger than 1 GiB was not read. 2 others were not read within 30 s.',
+  )
+})
 
 test('amcheck is not made; where it is, it finds an index whose order is not the one of its type any more', async () => {
   expect(await found(indexOrder)).toMatchObject({ state: 'not-applicable', message: expect.stringMatching(/amcheck/) })

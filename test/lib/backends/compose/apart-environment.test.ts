@@ -9,6 +9,7 @@ test('nothing that leads to a server of the instance is handed on', () => {
     ...['REPLICA_DATABASE_URL', 'REDIS_HOST', 'REDIS_PASSWORD', 'REDIS_URL', 'REDIS_NAMESPACE', 'REDIS_SENTINELS'],
     ...['SIDEKIQ_REDIS_URL', 'CACHE_REDIS_HOST', 'SMTP_SERVER', 'SMTP_PASSWORD', 'BULK_SMTP_SERVER', 'S3_ENABLED'],
     ...['S3_BUCKET', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'SWIFT_ENABLED', 'ES_ENABLED', 'ES_HOST', 'ES_PASS'],
+    ...['PGHOST', 'PGHOSTADDR', 'PGOPTIONS', 'PGPASSFILE', 'PGSSLMODE'],
     ...['SKIP_POST_DEPLOYMENT_MIGRATIONS', 'http_proxy', 'PATH', 'DOCKER_HOST', 'LD_PRELOAD', 'COMPOSE_FILE'],
   ]
   const found = environmentApart(new Map(live.map(name => [name, 'of the live one'])), APART)

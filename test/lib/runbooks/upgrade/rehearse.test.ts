@@ -76,7 +76,9 @@ test('what would not is told with the migration, the reason and what is known of
   expect(text).toContain('it would fail there, past the point of no return, with the new release serving.')
 })
 
-test('without a migration, a restart is all', () => {
-  const text = rehearsedText({ ...WELL, migrations: [], locks: [], rewrites: [] })
+test('a restart is all where no phase was run, and not where only no line of a migration was understood', () => {
+  const none = { ...WELL, migrations: [], locks: [], rewrites: [] }
+  const text = rehearsedText({ ...none, forecast: { ...WELL.forecast, migrationSeconds: 0 } })
   expect(text).toContain('Forecast: nothing is to be migrated, a restart is all.')
+  expect(rehearsedText(none)).toContain('In all: 82 s for the migrations')
 })

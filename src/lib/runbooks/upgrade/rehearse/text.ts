@@ -72,11 +72,12 @@ const WOULD_END = {
   all: 'past the point of no return, with nothing serving',
 } as const
 
-function forecastLines({ migrations, failed, phases, disk, forecast }: RehearsalResult): string[] {
+function forecastLines({ failed, phases, disk, forecast }: RehearsalResult): string[] {
   if (failed !== null)
     return [`Forecast: it would fail there, ${WOULD_END[failed.phase]}. Mend the cause, and rehearse again.`]
-  if (migrations.length === 0) return ['Forecast: nothing is to be migrated, a restart is all.']
   const { migrationSeconds, backupSeconds, stoppedSeconds, diskBytes } = forecast
+  // Of the phases that were run: a line of a migration may have gone unread.
+  if (migrationSeconds === 0) return ['Forecast: nothing is to be migrated, a restart is all.']
   const took = (seconds: number) => (seconds < 60 ? `${seconds.toFixed(1)} s` : humanDuration(seconds))
   const backup = backupSeconds === null ? 'a backup' : `${took(backupSeconds)} for a backup`
   const stop = phases === 'two' ? 'a restart' : `a restart, and ${took(stoppedSeconds)} while it migrates`

@@ -21,13 +21,21 @@ export async function mayCreateRoles(database: Database): Promise<boolean> {
  */
 export async function createApartRole(maintenance: Database, name: string): Promise<string> {
   const password = randomBytes(24).toString('hex')
-  const until = new Date(Date.now() + 24 * 3_600_000).toISOString()
   const rights = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION'
-  const start = `CREATE ROLE ${quoteIdent(name)} ${rights} VALID UNTIL ${quoteLiteral(until)} PASSWORD`
+  const start = `CREATE ROLE ${quoteIdent(name)} ${rights} ${forADay()} PASSWORD`
   await maintenance.write(`${start} ${quoteLiteral(verifierOf(password))}`, [], { recordAs: `${start} '…'` })
   // Who is no superuser can only give a database to a role that it belongs to.
   if (!(await isSuperuser(maintenance))) await maintenance.write(`GRANT ${quoteIdent(name)} TO CURRENT_USER`)
   return password
+}
+
+/** Lets the role log in for another day: what was before may have taken most of the last one. */
+export async function renewApartRole(maintenance: Database, name: string): Promise<void> {
+  await maintenance.write(`ALTER ROLE ${quoteIdent(name)} ${forADay()}`)
+}
+
+function forADay(): string {
+  return `VALID UNTIL ${quoteLiteral(new Date(Date.now() + 24 * 3_600_000).toISOString())}`
 }
 
 /** Of these the scratch role's own value counts, or none. */

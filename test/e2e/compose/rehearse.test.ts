@@ -93,7 +93,7 @@ async function left(): Promise<string[]> {
     await must('docker', ['network', 'ls', '-q', '--filter', label()]),
     readdirSync(story.state, { recursive: true })
       .map(String)
-      .filter(name => name.includes('.partial'))
+      .filter(name => /\.(partial|rehearsal)/.test(name))
       .join('\n'),
   ]
   return lists.flatMap(list => list.split('\n')).filter(Boolean)

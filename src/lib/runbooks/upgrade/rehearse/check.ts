@@ -9,6 +9,7 @@ import type { Toolbox } from '../../../toolbox.js'
 import { refuseBesideMigration } from '../../db/verify.js'
 import { refuse } from '../check.js'
 import { nothingToDo } from '../options.js'
+import { refuseWithoutRoomForDump } from './dump-folder.js'
 import type { RehearsalOptions } from './options.js'
 
 /** From then on a server keeps passwords as the role's is sent, and tells where its log stands. */
@@ -35,7 +36,9 @@ export async function refuseRehearsal(toolbox: Toolbox, { upgrade, backup }: Reh
   if ((await database.serverVersionNum()) < OLDEST_SERVER) throw serverTooOld()
   if (!(await mayCreateRoles(database))) throw noRole((await toolbox.backend.postgres?.target())?.user ?? 'mastodon')
   await refuseBesideMigration(toolbox)
-  await refuseWithoutRoomFor(toolbox, backup === null ? await liveBytes(toolbox) : await backupBytes(backup))
+  const bytes = backup === null ? await liveBytes(toolbox) : await backupBytes(backup)
+  await refuseWithoutRoomFor(toolbox, bytes)
+  if (backup === null) await refuseWithoutRoomForDump(toolbox, bytes)
 }
 
 /** @throws RefusedError where less is free than 1.5 times the database and the server's log. */

@@ -5,12 +5,12 @@ import type { Phase } from '../../../mastodon/catalogue/server.js'
 import { commandFor } from '../../../mastodon/catalogue.js'
 import { explanationOf } from '../../../mastodon/known-problems.js'
 import { appliedIn, type Migration, migrationFiles, migrationProgress } from '../../../mastodon/migrations.js'
-import { newEncryptionKeys } from '../../../mastodon/secrets.js'
 import { MastodonVersion } from '../../../mastodon/version.js'
 import type { Database } from '../../../postgres/access.js'
+import { renewApartRole } from '../../../postgres/apart-role.js'
 import { watchMigrations } from '../../../postgres/migration-watch.js'
 import { whileRoom } from '../../../postgres/room.js'
-import { drillName } from '../../../postgres/scratch.js'
+import { drillName, withMaintenance } from '../../../postgres/scratch.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { configOf } from '../../config/change.js'
@@ -21,7 +21,7 @@ import { missingKeys } from '../keys.js'
 import type { UpgradeOptions } from '../options.js'
 import { apartOf } from './check.js'
 import type { DiskSeen, FailedMigration, PhaseSeen, TimedMigration } from './options.js'
-import { clearAway, passwordOf } from './scratch.js'
+import { clearAway, secretsOf } from './scratch.js'
 
 const TITLES: Readonly<Record<Phase, (to: string) => string>> = {
   pre: to => `Run the first migrations of ${to} there`,
@@ -39,7 +39,7 @@ export function placeStep(): Step {
     title: 'Make a network without a way out, with an empty Redis',
     effect: 'write',
     run: ({ toolbox, runId }) => apartOf(toolbox).open(runId),
-    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+    undo: ({ toolbox }) => clearAway(toolbox),
   }
 }
 
@@ -57,7 +57,7 @@ export function rehearseStep(phase: Phase, options: UpgradeOptions): Step {
     run: async context => {
       if (!context.dryRun) await noteSeen(context, await rehearsed(context, phase, options))
     },
-    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+    undo: ({ toolbox }) => clearAway(toolbox),
   }
 }
 
@@ -133,17 +133,18 @@ async function runApart(context: StepContext, phase: Phase, { options, onLine }:
   const { toolbox, runId, stop } = context
   const { argv, env } = commandFor('db.migrate', MastodonVersion.of(options.to), { phase })
   const name = await drillName(toolbox, runId)
-  const database = { name, user: name, password: passwordOf({ runId }) }
-  const secrets = await keysFor(toolbox, options)
+  const database = { name, user: name, password: secretsOf({ runId }).password }
+  await withMaintenance(toolbox, 'rehearsal', maintenance => renewApartRole(maintenance, name))
+  const secrets = await keysFor(context, options)
   const command = { key: runId, release: options.to, argv, env: env ?? {}, secrets, database, onLine, stop }
   return apartOf(toolbox).run(command)
 }
 
 /** The upgrade makes them; here they live as long as the rehearsal. */
-async function keysFor(toolbox: Toolbox, options: UpgradeOptions): Promise<Record<string, string>> {
+async function keysFor({ toolbox, runId }: StepContext, options: UpgradeOptions): Promise<Record<string, string>> {
   const missing = toolbox.backend.config ? await missingKeys(configOf(toolbox), options) : []
-  const made = newEncryptionKeys()
-  return Object.fromEntries(missing.map(name => [name, made[name] ?? '']))
+  const { keys } = secretsOf({ runId })
+  return Object.fromEntries(missing.map(name => [name, keys[name] ?? '']))
 }
 
 /** What the process prints of its migrations. */

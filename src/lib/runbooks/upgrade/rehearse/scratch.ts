@@ -1,10 +1,11 @@
+import { join } from 'node:path'
 import { dumpDatabase } from '../../../backups/database.js'
 import type { DatabaseTraits } from '../../../backups/manifest.js'
-import { ownerOf } from '../../../backups/owner.js'
 import { openOther, restoreFor, restoreForLine } from '../../../backups/restore-into.js'
-import { openBackup, storeOf } from '../../../backups/store.js'
+import { openBackup } from '../../../backups/store.js'
 import { type DumpSource, dumpOf } from '../../../backups/verify.js'
 import { RefusedError } from '../../../errors.js'
+import { newEncryptionKeys } from '../../../mastodon/secrets.js'
 import { copyRoleSettings, createApartRole, dropApartRoles, reachOf } from '../../../postgres/apart-role.js'
 import { createLike, drillName, dropDrills, withMaintenance } from '../../../postgres/scratch.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
@@ -12,24 +13,31 @@ import { humanBytes } from '../../../text.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { noteUnseen } from '../../replace/room.js'
 import { apartOf } from './check.js'
+import { clearDumps, dumpFolder } from './dump-folder.js'
 import type { RehearsalOptions, RehearsalResult } from './options.js'
 
 /** Under these keys the run notes what it works with. */
 export const SOURCE = 'source'
 export const MAY_CONNECT = 'may-connect'
 
-/** The password lives in this process alone: a rehearsal is not gone on with by another one. */
-const passwords = new Map<string, string>()
+/** What the processes of a rehearsal are given: the password of the role, and encryption keys that an upgrade would make. */
+interface Secrets {
+  password: string
+  keys: Readonly<Record<string, string>>
+}
 
-/** Returns the password of the run's role. */
-export function passwordOf({ runId }: Pick<StepContext, 'runId'>): string {
-  const password = passwords.get(runId)
-  if (password === undefined) throw new Error('the role of the rehearsal was made by another process')
-  return password
+/** They live in this process alone: a rehearsal is not gone on with by another one. */
+const secrets = new Map<string, Secrets>()
+
+/** Returns the secrets of the run, which are the same in all phases. */
+export function secretsOf({ runId }: Pick<StepContext, 'runId'>): Secrets {
+  const found = secrets.get(runId)
+  if (found === undefined) throw new Error('the role of the rehearsal was made by another process')
+  return found
 }
 
 /** Removes all that rehearsals of the instance have made, under way or left by a kill: the lock tells which it is. */
-export async function clearAway(toolbox: Toolbox, runId: string): Promise<void> {
+export async function clearAway(toolbox: Toolbox): Promise<void> {
   if (toolbox.dryRun) return
   // What works in the database goes first.
   await apartOf(toolbox).close()
@@ -37,7 +45,7 @@ export async function clearAway(toolbox: Toolbox, runId: string): Promise<void> 
     await dropDrills(toolbox, maintenance)
     await dropApartRoles(toolbox, maintenance)
   })
-  await storeOf(toolbox).clean(await ownerOf(toolbox, runId))
+  await clearDumps(toolbox)
 }
 
 export function clearStep(): Step {
@@ -46,7 +54,7 @@ export function clearStep(): Step {
     title: 'Clear away what a killed rehearsal has left',
     effect: 'write',
     repeatable: true,
-    run: ({ toolbox, runId }) => clearAway(toolbox, runId),
+    run: ({ toolbox }) => clearAway(toolbox),
     undo: async () => undefined,
   }
 }
@@ -58,8 +66,8 @@ export function removeStep(): Step {
     title: 'Remove the database, the role, the network and the Redis of the rehearsal',
     effect: 'write',
     repeatable: true,
-    run: ({ toolbox, runId }) => clearAway(toolbox, runId),
-    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+    run: ({ toolbox }) => clearAway(toolbox),
+    undo: ({ toolbox }) => clearAway(toolbox),
   }
 }
 
@@ -72,7 +80,7 @@ export function restoreStep({ backup }: RehearsalOptions): Step {
     run: async context => {
       if (!context.dryRun) await filled(context, backup)
     },
-    undo: ({ toolbox, runId }) => clearAway(toolbox, runId),
+    undo: ({ toolbox }) => clearAway(toolbox),
   }
 }
 
@@ -82,7 +90,7 @@ async function filled(context: StepContext, backup: string | null): Promise<void
   await withMaintenance(toolbox, 'rehearsal', async maintenance => {
     const password = await createApartRole(maintenance, name)
     toolbox.output.redactor.add('password of the rehearsal', password)
-    passwords.set(runId, password)
+    secrets.set(runId, { password, keys: newEncryptionKeys() })
     const live = (await toolbox.backend.postgres?.target())?.database ?? ''
     const left = await copyRoleSettings(maintenance, name, live)
     if (left.length > 0)
@@ -113,19 +121,20 @@ async function fromBackup(context: StepContext, path: string, name: string): Pro
   await restored(context, { source: dumpOf(backup), traits: postgres.database, name })
 }
 
-/** The dump lies in the store's folder, for its owner alone, until it is restored. */
+/** The dump is plain, whatever the backups are: it lies beside the journal, for this user alone, until it is restored. */
 async function fromDump(context: StepContext, name: string): Promise<void> {
   const { toolbox, runId, progress, stop } = context
-  const store = storeOf(toolbox)
   const at = toolbox.clock.now().toISOString()
-  const dir = await store.begin(runId, await ownerOf(toolbox, runId))
+  const dir = await dumpFolder(toolbox, runId)
+  if (toolbox.instance.backups.recipient !== undefined)
+    toolbox.output.info(`The dump lies in ${dir} until it is restored, not encrypted.`)
   try {
     const { file, traits } = await dumpDatabase(toolbox, { dir, onProgress: progress, stop })
     await noteSource(context, { backup: null, at, bytes: traits.bytes })
-    const source = { path: `${dir}/${file.name}`, zstd: file.compression === 'zstd' }
+    const source = { path: join(dir, file.name), zstd: file.compression === 'zstd' }
     await restored(context, { source, traits, name })
   } finally {
-    await store.drop(dir)
+    await clearDumps(toolbox)
   }
 }
 

@@ -21,7 +21,7 @@ describe('a step that failed', () => {
     const cause = complaint({ stdout: '', stderr: ABORTED, exitCode: 1 })
     const text = told(new RefusedError({ code: 'migrations-pending', message: '1 migration is still pending.', cause }))
     expect(text).toContain('Known problem: A migration makes a table that is there already.')
-    expect(text).toContain('DROP TABLE conversations')
+    expect(text).toContain('mstdn-ops db:drop-leftovers conversations')
     expect(text).toContain('things are as they were before')
   })
 

@@ -1,5 +1,13 @@
-import { expect, test } from 'vitest'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test, vi } from 'vitest'
 import { refuseWithoutRoomFor } from '../../../../src/lib/runbooks/upgrade/rehearse/check.js'
+import {
+  clearDumps,
+  dumpFolder,
+  refuseWithoutRoomForDump,
+} from '../../../../src/lib/runbooks/upgrade/rehearse/dump-folder.js'
 import type { RehearsalResult } from '../../../../src/lib/runbooks/upgrade/rehearse/options.js'
 import { rehearsedText } from '../../../../src/lib/runbooks/upgrade/rehearse/text.js'
 import { toolboxOf } from '../../../support/toolbox-of.js'
@@ -19,6 +27,24 @@ test.each([
   const checked = refuseWithoutRoomFor(withFree(free), 10 * GB)
   if (refused) await expect(checked).rejects.toMatchObject({ code: 'no-room', exitCode: 3 })
   else await expect(checked).resolves.toBeUndefined()
+})
+
+test('a dump lies in the state folder for its owner alone, goes with the next rehearsal, and needs room there', async () => {
+  const state = mkdtempSync(join(tmpdir(), 'mstdn-ops-state-'))
+  vi.stubEnv('XDG_STATE_HOME', state)
+  try {
+    const toolbox = toolboxOf({})
+    const dir = await dumpFolder(toolbox, '20261122-031500-9a3f')
+    expect(dir.startsWith(state)).toBe(true)
+    expect(statSync(dir).mode & 0o777).toBe(0o700)
+    await clearDumps(toolbox)
+    expect(existsSync(dir)).toBe(false)
+    await expect(refuseWithoutRoomForDump(toolbox, 1)).resolves.toBeUndefined()
+    await expect(refuseWithoutRoomForDump(toolbox, GB ** 2)).rejects.toMatchObject({ code: 'no-room', exitCode: 3 })
+  } finally {
+    vi.unstubAllEnvs()
+    rmSync(state, { recursive: true })
+  }
 })
 
 const WELL: RehearsalResult = {

@@ -22,7 +22,7 @@ describe('a log, without an instance', () => {
     expect(stdout.split('\n')[0]).toBe('Known problems: 1 recognised, 0 perhaps.')
     expect(stdout).toMatch(/✘ A migration makes a table that is there already \(duplicate-table\)/)
     expect(stdout).toMatch(/duplicate-table\.log, 3 lines, the last at line \d+:/)
-    expect(stdout).toMatch(/1\. mstdn-ops db:backup\n +2\. mstdn-ops db:psql --write -c .*conversations/)
+    expect(stdout).toMatch(/1\. mstdn-ops db:drop-leftovers conversations .*\n +2\. mstdn-ops db:migrate/)
   })
 
   it('and from standard input, where what nobody has seen is called perhaps', async () => {

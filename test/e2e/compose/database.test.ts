@@ -38,7 +38,7 @@ describe('from 4.2.9 to 4.3.8', () => {
   })
 
   const ops = (...words: string[]): Promise<CliResult> =>
-    cli([...words, '-C', stack.projectDir], { env: { XDG_STATE_HOME: state } })
+    cli([...words, '-C', stack.projectDir], { env: { XDG_STATE_HOME: state, XDG_DATA_HOME: join(state, 'data') } })
   const json = async (...words: string[]) => JSON.parse((await ops(...words, '--json')).stdout)
   const applied = async () => (await stack.psql('SELECT version FROM schema_migrations ORDER BY version')).split('\n')
   const files = async (folder: string) =>
@@ -86,7 +86,7 @@ describe('from 4.2.9 to 4.3.8', () => {
     const failed = await ops('db:migrate', '--phase', 'pre')
     expect(failed.stderr).toContain('mstdn-ops db:drop-leftovers notification_permissions')
     expect(failed.exitCode, 'what was applied before it stays').toBe(5)
-    expect((await ops('resume', '--abandon', '--yes')).exitCode).toBe(0)
+    expect((await ops('resume', '--abandon', '--confirm', stack.domain)).exitCode).toBe(0)
     expect((await ops('db:drop-leftovers', 'webhooks', '--yes')).stderr).toContain('counts as done')
     await stack.psql('INSERT INTO notification_permissions VALUES (1)')
     expect((await ops('db:drop-leftovers', 'notification_permissions', '--yes')).stderr).toContain('holds rows')

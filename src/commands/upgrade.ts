@@ -66,20 +66,25 @@ export default class Upgrade extends OpsCommand<Answer> {
     if (flags.rehearse) apartOf(toolbox)
     const plan = await plannedUpgrade(toolbox, flags.to)
     const refusal = refusalOf(plan, await metByRun(toolbox, plan))
-    if (refusal) {
-      if (plan.steps.length > 0 && !this.jsonEnabled()) {
-        this.output.info(`${planText({ ...plan, refusals: [] }, this.output.columns)}\n`)
-      }
-      throw refusal
-    }
+    if (refusal) throw this.#beside(plan, refusal)
     const said = { singlePhase: flags['single-phase'], backup: !flags['no-backup'] }
     if (plan.steps.length === 0) return { plan }
     if (flags.rehearse) return this.#rehearse(plan, await rehearsalOf(toolbox, plan, { ...said, fresh: flags.fresh }))
     const sources = { checkout: flags.checkout, discard: flags['discard-local-commits'] }
-    const chosen = await chosenRun(toolbox, plan, { ...said, ...sources })
+    const chosen = await chosenRun(toolbox, plan, { ...said, ...sources }).catch(error => {
+      throw toolbox.dryRun ? this.#beside(plan, error) : error
+    })
     if (chosen === undefined) return { plan }
     const { runbook, options, own } = chosen
     return { plan, ...(own && { own }), ...(await this.change(runbook, options)) }
+  }
+
+  /** Shows the plan in front of what is in its way. */
+  #beside(plan: UpgradePlan, refusal: unknown): unknown {
+    if (plan.steps.length > 0 && !this.jsonEnabled()) {
+      this.output.info(`${planText({ ...plan, refusals: [] }, this.output.columns)}\n`)
+    }
+    return refusal
   }
 
   async #rehearse(plan: UpgradePlan, options: RehearsalOptions) {

@@ -7,8 +7,7 @@ import { fitHealthCheck } from './bed/upgrades.js'
 import { BrokenRun } from './broken-run.js'
 import { powerLost } from './engine.js'
 
-/** Every stack of this engine is thrown over, so that the suite leaves it out: see bed/README.md. */
-const ENGINE = process.env.MSTDN_TEST_ENGINE !== undefined
+/** Every stack of this engine is thrown over, so that the suite leaves the file out: vitest.config.ts, bed/README.md. */
 const PATIENCE = 600_000
 const POST = '20240322161611'
 
@@ -20,7 +19,7 @@ const MOMENTS = [
   ['RemoveObsoleteRoles', { STANDIN_SLEEP_MIGRATION: `${POST}:20` }, undefined],
 ] as const
 
-describe.each(ENGINE ? ['4.2.9'] : [])('an upgrade from %s', version => {
+describe.each(['4.2.9'])('an upgrade from %s', version => {
   let stack: Stack
   let story: BrokenRun
   beforeAll(async () => {

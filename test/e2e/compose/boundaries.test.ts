@@ -42,7 +42,6 @@ const RESTORE: Tried = {
   some: [
     { step: 'swap', boundary: 'acted', by: 'kill', after: 'undo' },
     { step: 'migrate-aside', boundary: 'acted', by: 'kill', after: 'resume' },
-    { step: 'clear-redis', boundary: 'acted', by: 'failure' },
   ],
 }
 

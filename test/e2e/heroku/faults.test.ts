@@ -63,7 +63,7 @@ describe('a read of the API', () => {
     expect(stderr).toMatch(next)
   })
 
-  test.each(['server-error', 'html', 'truncated', 'reset-before', 'reset-after'] as const)(
+  test.each(third(['server-error', 'html', 'truncated', 'reset-before', 'reset-after'] as const, 0))(
     '%s is asked again, and told when it stays',
     async kind => {
       app.inject({ kind, path: /config-vars/, times: 2 })
@@ -226,7 +226,7 @@ describe('db:migrate', () => {
     expect(await applied(), 'the next run is not in its way').toEqual(PENDING)
   })
 
-  test.each(['html', 'truncated', 'reset-before'] as const)(
+  test.each(third(['html', 'truncated', 'reset-before'] as const, 1))(
     '%s while it is followed is of no consequence',
     async kind => {
       app.inject({ kind, method: 'GET', path: /\/dynos$/, times: 2 })
@@ -311,15 +311,20 @@ describe('what is looked at after a change', () => {
 describe('restart', () => {
   const worker = () => app.dynos().find(({ type }) => type === 'worker')?.id
 
-  test.each([
-    ['slow', 0, true],
-    ['truncated', 0, true],
-    ['reset-after', 0, true],
-    ['reset-before', 4, false],
-    ['server-error', 4, false],
-    ['html', 4, false],
-    ['forbidden', 4, false],
-  ] as const)('%s on the request: %i; restarted: %s', async (kind, code, anew) => {
+  test.each(
+    third(
+      [
+        ['slow', 0, true],
+        ['truncated', 0, true],
+        ['reset-after', 0, true],
+        ['reset-before', 4, false],
+        ['server-error', 4, false],
+        ['html', 4, false],
+        ['forbidden', 4, false],
+      ] as const,
+      1,
+    ),
+  )('%s on the request: %i; restarted: %s', async (kind, code, anew) => {
     const before = worker()
     app.inject({ kind, method: 'DELETE' })
     const { exitCode, stderr } = await ops('restart', '--role', 'sidekiq')

@@ -101,17 +101,20 @@ test.each(FULL ? ['village'] : [])(
     const set = await story.tool('config:set', 'REDIS_NAMESPACE', '--from-file', 'namespace.txt')
     expect(set.exitCode, set.stderr).toBe(0)
     await stack.redis('FLUSHDB')
-    await stack.redis('SADD', 'standin:paused', 'pull')
-    await stack.redis('LPUSH', `${namespace}:queue:pull`, 'one', 'two')
+    await stack.redis('LPUSH', `${namespace}:queue:nobody-listens`, 'one', 'two')
     const options = { namespace, drainSeconds: 1 }
     const stop = { step: 'rename', boundary: 'after' } as const
     expect(await story.breakAt('redis:drop-namespace', options, stop)).toMatchObject({ killed: true })
     await stack.compose('start', 'sidekiq')
     await expect.poll(() => stack.redis('EXISTS', `${namespace}:processes`), { timeout: 60_000 }).toBe('1')
-    await stack.redis('LPUSH', `${namespace}:queue:pull`, 'three')
+    await stack.redis('LPUSH', `${namespace}:queue:nobody-listens`, 'three')
     const { exitCode, stderr } = await story.tool('resume')
     expect(exitCode, stderr).toBe(0)
-    expect((await stack.redis('LRANGE', 'queue:pull', '0', '-1')).split('\n').sort()).toEqual(['one', 'three', 'two'])
+    expect((await stack.redis('LRANGE', 'queue:nobody-listens', '0', '-1')).split('\n').sort()).toEqual([
+      'one',
+      'three',
+      'two',
+    ])
     expect(await stack.redis('--scan', '--pattern', `${namespace}*`)).toBe('')
   },
   PATIENCE,

@@ -9,7 +9,7 @@ import type { Toolbox } from '../../toolbox.js'
 import { type ConfigChange, configOf, configSteps, settleCopy } from '../config/change.js'
 import { closeStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
 import { drain, eachRedis } from '../replace/redis.js'
-import { formerNoted, noteStoppedFor, startStep, stopStep } from '../replace/writers.js'
+import { formerNoted, noteStoppedFor, startStep, stopStep, stopWhatRuns } from '../replace/writers.js'
 
 const NAMESPACE = 'REDIS_NAMESPACE'
 /** Up to 4.3 the names of the search indexes begin with the namespace where this is not set. */
@@ -99,6 +99,7 @@ function stepsOf(toolbox: Toolbox, options: DropOptions): Step[] {
     const start = async (context: StepContext) => {
       if (!context.dryRun) await context.note(ANEW, 'yes')
       await startAnew(context)
+      if (!context.dryRun) await refuseStillSet(context)
     }
     // What was started anew has the variables of that moment: started again it would keep them.
     const undo = async (context: StepContext) =>
@@ -113,6 +114,17 @@ async function startAnew(context: StepContext): Promise<void> {
   const roles = ROLES.filter(role => former.some(process => process.role === role))
   if (roles.length > 0) await context.toolbox.backend.processes?.restart(roles, former)
   await noteStoppedFor(context)
+}
+
+/** A process that kept its variables would write under the namespace, where nobody reads. */
+async function refuseStillSet({ toolbox }: StepContext): Promise<void> {
+  if (!(await configOf(toolbox).running()).get(NAMESPACE)) return
+  throw new RefusedError({
+    code: 'namespace-still-set',
+    message: `What was started still has ${NAMESPACE}.`,
+    cause: `It was taken out of ${configOf(toolbox).where}; something else sets it.`,
+    next: `Look for ${NAMESPACE} under environment: in the compose file and in later env files, then run the command again.`,
+  })
 }
 
 function renameStep(prefixes: Prefixes): Step {
@@ -153,14 +165,13 @@ async function renameAll(context: StepContext, prefixes: Prefixes): Promise<void
   if (prefixes.to === '') await note('keys', String(sum))
 }
 
-/** Stops what runs although the run has stopped it. */
-async function stillStopped({ toolbox: { backend }, dryRun }: StepContext): Promise<void> {
-  const { processes } = backend
-  if (dryRun || processes === undefined) return
-  if ((await processes.list()).every(({ state }) => state === 'stopped')) return
-  const sizes = await processes.formation?.sizes()
-  if (sizes === undefined) return processes.stop(ROLES)
-  await processes.formation?.scale(sizes.map(({ name }) => ({ name, quantity: 0 })))
+/** Where a platform counts processes, one of a type of the operator's own may write, too. */
+async function stillStopped({ toolbox, dryRun }: StepContext): Promise<void> {
+  if (dryRun) return
+  const formation = toolbox.backend.processes?.formation
+  if (formation === undefined) return stopWhatRuns(toolbox)
+  const running = (await formation.sizes()).filter(({ quantity }) => quantity > 0)
+  if (running.length > 0) await formation.scale(running.map(({ name }) => ({ name, quantity: 0 })))
 }
 
 function variableChange(toolbox: Toolbox, { namespace }: DropOptions): ConfigChange {

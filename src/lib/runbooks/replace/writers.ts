@@ -107,9 +107,13 @@ export function lookStep(): Step {
 
 /** Stops what runs although the run has stopped it. @throws RefusedError naming who stays connected. */
 export async function stopAgain({ toolbox }: StepContext): Promise<void> {
-  const { processes } = toolbox.backend
-  if (processes && !(await processes.list()).every(isStopped)) await processes.stop(ROLES)
+  await stopWhatRuns(toolbox)
   await aloneInLive(toolbox)
+}
+
+/** An engine that starts again starts the processes, too; so does an operator who sees the site down. */
+export async function stopWhatRuns({ backend: { processes } }: Pick<Toolbox, 'backend'>): Promise<void> {
+  if (processes && !(await processes.list()).every(isStopped)) await processes.stop(ROLES)
 }
 
 async function aloneInLive(toolbox: Toolbox): Promise<void> {

@@ -7,8 +7,8 @@ import { MastodonVersion, parseVersionRb } from '../../mastodon/version.js'
 import { processes as sidekiqs } from '../../redis/sidekiq.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
+import { formerNoted } from '../replace/writers.js'
 import type { UpgradeOptions } from './options.js'
-import { former } from './serving.js'
 
 /** Milliseconds in which everything has to be well after its start: Sidekiq's first heartbeat comes within 10 s. */
 const PATIENCE_MS = 90_000
@@ -70,7 +70,7 @@ async function untilWell(
 
 const running: Probe = async context => {
   const list = (await context.toolbox.backend.processes?.list()) ?? []
-  const wanted = former(context)
+  const wanted = formerNoted(context)
   for (const { name, role } of wanted) {
     const found = list.filter(process => process.name === name && process.role === role && process.state === 'running')
     if (found.length < wanted.filter(one => one.name === name).length) return `Not all of ${name} run.`
@@ -99,7 +99,7 @@ const web: Probe = async (context, version) => {
 
 const streaming: Probe = async (context, version) => {
   const path = streamingHealthPath(version)
-  const name = former(context).find(({ role }) => role === 'streaming')?.name
+  const name = formerNoted(context).find(({ role }) => role === 'streaming')?.name
   if (path === undefined || name === undefined) return undefined
   const at = { host: name, port: 4000, path, publishedIn: 'STREAMING_API_BASE_URL' }
   const code = await ask(context.toolbox, at)
@@ -109,7 +109,7 @@ const streaming: Probe = async (context, version) => {
 /** By processes that were not there before: those that were killed are known to Redis for another minute. */
 const sidekiq: Probe = async (context, version) => {
   if (context.toolbox.backend.redis === undefined) return undefined
-  const wanted = former(context).filter(({ role }) => role === 'sidekiq').length
+  const wanted = formerNoted(context).filter(({ role }) => role === 'sidekiq').length
   const before = JSON.parse(context.noted('sidekiq-before') ?? '[]') as string[]
   const alive = (await sidekiqs(await context.toolbox.redis('sidekiq'))).filter(
     ({ identity, quiet, beatAge = Number.POSITIVE_INFINITY }) =>
@@ -128,7 +128,7 @@ const sidekiq: Probe = async (context, version) => {
 }
 
 function ran(context: StepContext, role: string): boolean {
-  return former(context).some(process => process.role === role)
+  return formerNoted(context).some(process => process.role === role)
 }
 
 function notWell(version: MastodonVersion, problem: string): RefusedError {

@@ -1,8 +1,8 @@
-import type { FormerProcess } from '../../backends/backend.js'
 import { ROLES } from '../../backends/backend.js'
 import { appliedMigrations } from '../../mastodon/migrations.js'
 import { processes as sidekiqs } from '../../redis/sidekiq.js'
 import type { Step, StepContext } from '../../runbook/step.js'
+import { formerNoted } from '../replace/writers.js'
 import { changeOf, type UpgradeOptions } from './options.js'
 
 /** Under these keys an upgrade notes what a rollback of it needs. */
@@ -109,7 +109,7 @@ export async function bring(context: StepContext): Promise<void> {
   const { toolbox, dryRun } = context
   await toolbox.letGoOfRedis()
   await toolbox.letGoOfDatabase()
-  await changeOf(toolbox).bring(former(context))
+  await changeOf(toolbox).bring(formerNoted(context))
   toolbox.app.forget()
   if (!dryRun) await context.lockAgain()
 }
@@ -126,15 +126,11 @@ export function stopStep(): Step {
       await toolbox.backend.processes?.stop(ROLES)
     },
     undo: async context => {
-      const ran = former(context)
+      const ran = formerNoted(context)
       const roles = ROLES.filter(role => ran.some(process => process.role === role))
       await context.toolbox.backend.processes?.start(roles, ran)
     },
   }
-}
-
-export function former({ noted }: StepContext): FormerProcess[] {
-  return JSON.parse(noted('ran') ?? '[]') as FormerProcess[]
 }
 
 /** Notes that the new release is about to work with the data. */

@@ -5,10 +5,10 @@ import { findRun, type RunRecord } from '../../../runbook/journal.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { drain } from '../../replace/redis.js'
-import { stopStep as databaseStopStep, noteServed, noteStoppedFor } from '../../replace/writers.js'
+import { stopStep as databaseStopStep, formerNoted, noteServed, noteStoppedFor } from '../../replace/writers.js'
 import { forgetKeysCopy } from '../keys.js'
 import { changeOf } from '../options.js'
-import { bring, bringStep, former, lookStep, putFormerBack, releaseKey } from '../serving.js'
+import { bring, bringStep, lookStep, putFormerBack, releaseKey } from '../serving.js'
 import { type BackOptions, backOf } from './options.js'
 
 /**
@@ -23,7 +23,7 @@ export function runningStep({ of }: BackOptions): Step {
       const upgrade = await upgradeOf(context, of)
       const then = JSON.parse(upgrade?.notes.get('ran') ?? '[]') as FormerProcess[]
       await lookStep().run(context)
-      const now = upgrade?.end?.end === 'abandoned' ? [] : former(context)
+      const now = upgrade?.end?.end === 'abandoned' ? [] : formerNoted(context)
       const stopped = then.filter(({ role }) => now.every(one => one.role !== role))
       await context.note('ran', JSON.stringify([...now, ...stopped]))
     },

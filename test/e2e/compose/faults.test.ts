@@ -126,6 +126,16 @@ describe('db:migrate', { timeout: PATIENCE }, () => {
       await story.expectOver('done')
     })
 
+    test('killed together with its container, it is begun anew by resume', async () => {
+      await killInside()
+      await must('docker', ['kill', ...(await story.ownContainers())])
+      await stack.faults({})
+      const resumed = await story.tool('resume')
+      expect(resumed.exitCode, resumed.stderr).toBe(0)
+      expect(await applied()).toEqual(PENDING)
+      await story.expectOver('done')
+    })
+
     test('killed, resume --undo waits for it and says what it has done', async () => {
       await killInside()
       expect(await story.tool('resume', '--undo')).toMatchObject({ exitCode: 5 })

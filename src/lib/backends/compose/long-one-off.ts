@@ -10,12 +10,15 @@ import type { Stack } from './stack.js'
 
 export const KEY_LABEL = 'mstdn-ops.key'
 const OVER = ['exited', 'dead']
+/** SIGKILL, as by the engine or for want of memory; SIGTERM; what an engine tells that was itself killed meanwhile. */
+const KILLED = [137, 143, 255]
 
 /**
  * Runs work that outlives this process: in a detached container that carries the key, followed to its end.
  *
  * A container that carries the key already was started before this process was killed: it is followed instead of
- * starting a second one. The container's own exit code is the truth, and the container goes once that was read.
+ * starting a second one, unless it was killed as well, which tells nothing of the work. The container's own exit code is
+ * the truth, and the container goes once that was read.
  *
  * @throws RefusedError when it could not be started; OutcomeUnknownError when the engine went away meanwhile.
  */
@@ -29,7 +32,7 @@ export async function runLong(
   const invocation = startInvocation(project, service, command, key)
   const planned = async () => stack.parts.runner.run({ ...invocation, byHand })
   if (stack.parts.runner.dryRun && invocation.effect === 'write') return planned()
-  const container = (await withKey(stack, key)) ?? (await started(stack, { ...invocation, byHand }, key))
+  const container = (await begun(stack, key)) ?? (await started(stack, { ...invocation, byHand }, key))
   if (container.status === 'created') await startAgain(stack, container)
   const said = await untilOver(stack, container, command)
   const over = await overContainer(stack, key)
@@ -60,6 +63,17 @@ export function startInvocation(
 async function withKey(stack: Stack, key: string): Promise<Container | undefined> {
   const labels = [`com.docker.compose.project=${stack.project.name}`, `${KEY_LABEL}=${key}`]
   return (await stack.withLabels(labels))[0]
+}
+
+async function begun(stack: Stack, key: string): Promise<Container | undefined> {
+  const container = await withKey(stack, key)
+  if (container === undefined || !wasKilled(container)) return container
+  await removed(stack, container)
+  return undefined
+}
+
+function wasKilled({ status, exitCode }: Container): boolean {
+  return OVER.includes(status) && KILLED.includes(exitCode)
 }
 
 async function started(stack: Stack, invocation: Invocation, key: string): Promise<Container> {

@@ -8,6 +8,7 @@ import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
 import { tellingWaits } from './lock-waits.js'
+import { migratingAgain, migratingIn } from './one-migration.js'
 
 export interface MigrateOptions {
   /** `pre` leaves the post-deployment migrations out; `post` runs them once no other is left; `all` runs everything. */
@@ -131,10 +132,12 @@ const TITLES: Readonly<Record<Phase, string>> = {
 
 async function runMigrations(context: StepContext, phase: Phase): Promise<void> {
   const { toolbox } = context
+  const again = context.noted('ended') === 'no'
   const total = await notePlanned(context, phase)
   await context.note('ended', 'no')
   const how = { effect: 'write', longKey: longKey(context), onLine: tellProgress(context, total) } as const
-  const outcome = await tellingWaits(context, () => toolbox.app.run('db.migrate', { phase }, how))
+  const migrating = () => tellingWaits(context, () => toolbox.app.run('db.migrate', { phase }, how))
+  const outcome = await migratingAgain(context, { again, others: () => migratingIn(toolbox), migrate: migrating })
   await context.note('ended', 'yes')
   if (!context.dryRun) await verify(context, phase, complaint(outcome))
 }

@@ -1,15 +1,17 @@
 import { openOther } from '../../backups/restore-into.js'
 import { RefusedError } from '../../errors.js'
 import { appliedIn, type Migration, migrationFiles, pendingMigrations, variablesOf } from '../../mastodon/migrations.js'
+import { type MigrationSession, migrationSessions } from '../../postgres/migration-lock.js'
 import { whileRoom } from '../../postgres/room.js'
 import type { Step, StepContext } from '../../runbook/step.js'
 import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
+import { migratingAgain } from '../db/one-migration.js'
 import { type Lacking, stillPending } from './migrate.js'
 import { namesOf } from './names.js'
 import { noteUnseen } from './room.js'
 
-/** Under this key a run notes that the new database lacks no migration any more. */
+/** Under this key a run notes whether the new database lacks no migration any more; nothing before it was begun. */
 const ASIDE = 'migrated-aside'
 
 /** Returns why the app cannot migrate a database that is not its own; undefined where it can. */
@@ -87,13 +89,20 @@ async function migrateAside(context: StepContext): Promise<void> {
   const how = { effect: 'write', env, longKey: longKey(context), onLine: context.progress } as const
   const migrating = () => toolbox.app.run('db.migrate', { phase: 'all' }, how)
   if (dryRun) return void (await migrating())
+  const again = context.noted(ASIDE) === 'no'
+  await context.note(ASIDE, 'no')
   // The app whose sessions were ended tells by its code alone, so that it is looked for what is left within.
   const untilNothingLeft = async () => {
-    const outcome = await migrating()
+    const outcome = await migratingAgain(context, { again, others: () => migratingBeside(context), migrate: migrating })
     const left = await noteNothingLeft(context)
     if (left.length > 0) throw stillPending(left, complaint(outcome))
   }
   await whileRoom(toolbox, fresh, untilNothingLeft, noteUnseen(context))
+}
+
+async function migratingBeside(context: StepContext): Promise<MigrationSession[]> {
+  const database = await openOther(context.toolbox, (await namesOf(context)).fresh, 'look')
+  return migrationSessions(database).finally(() => database.close())
 }
 
 /** Returns what the new database lacks, and notes it where that is nothing. */

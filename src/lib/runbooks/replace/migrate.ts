@@ -4,6 +4,7 @@ import type { Settled, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
+import { migratingAgain, migratingIn } from '../db/one-migration.js'
 
 /** Under this key a run notes that it has migrated. */
 export const MIGRATED = 'migrated'
@@ -54,8 +55,10 @@ export function migratedIdsStep(raise: (context: StepContext) => Promise<void>):
 async function runMigrations(context: StepContext, phase: MigratedPhase): Promise<void> {
   const { toolbox, dryRun } = context
   const how = { effect: 'write', longKey: longKey(context), onLine: context.progress } as const
+  const again = context.noted(MIGRATED) === 'yes'
   await context.note(MIGRATED, 'yes')
-  const outcome = await toolbox.app.run('db.migrate', { phase }, how)
+  const migrating = () => toolbox.app.run('db.migrate', { phase }, how)
+  const outcome = await migratingAgain(context, { again, others: () => migratingIn(toolbox), migrate: migrating })
   if (dryRun) return
   const left = await pending(context, phase)
   if (left.length > 0) throw stillPending(left, complaint(outcome))

@@ -8,6 +8,7 @@ import type { Toolbox } from '../../toolbox.js'
 import { complaint } from '../content/outcome.js'
 import { tellingWaits } from '../db/lock-waits.js'
 import { tellProgress } from '../db/migrate.js'
+import { migratingAgain, migratingIn } from '../db/one-migration.js'
 import { stillPending } from '../replace/migrate.js'
 import type { UpgradeOptions } from './options.js'
 import { putFilesBack } from './serving.js'
@@ -52,6 +53,7 @@ async function run(context: StepContext, phase: Phase, options: UpgradeOptions):
   // A killed rehearsal may have left migrations of its own, which would write on the same disk.
   await toolbox.backend.apart?.close()
   const command = commandFor('db.migrate', MastodonVersion.of(options.to), { phase })
+  const again = context.noted(`ended-${phase}`) === 'no'
   const total = dryRun ? 0 : await notePlanned(context, phase, options)
   await context.note(`ended-${phase}`, 'no')
   const migration = {
@@ -62,7 +64,8 @@ async function run(context: StepContext, phase: Phase, options: UpgradeOptions):
     longKey: longKey(context, phase),
     onLine: tellProgress(context, total),
   } as const
-  const outcome = await tellingWaits(context, () => toolbox.app.oneOff().run(migration))
+  const migrating = () => tellingWaits(context, () => toolbox.app.oneOff().run(migration))
+  const outcome = await migratingAgain(context, { again, others: () => migratingIn(toolbox), migrate: migrating })
   await context.note(`ended-${phase}`, 'yes')
   if (dryRun) return
   await noteApplied(context, phase)

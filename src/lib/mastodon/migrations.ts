@@ -102,3 +102,23 @@ export function migrationProgress(line: string): MigrationProgress | undefined {
   if (id === undefined || name === undefined) return undefined
   return { id, name, ...(seconds === undefined ? {} : { seconds: Number(seconds) }) }
 }
+
+/** How far one migration is, where it counts its rows. */
+export interface MigrationRows {
+  rows: number
+  /** Of all, as the migration guesses them. */
+  percent?: number
+  /** Minutes and seconds that are left, as the migration guesses them: `12:05`. */
+  left?: string
+}
+
+/**
+ * Returns what a line tells of the rows, or undefined. Migrations that change columns in batches print it every second
+ * (lib/mastodon/migration_helpers.rb, 2.0.0 and later), one of 2.6.0 its rows alone (MigrateAccountConversations).
+ */
+export function migrationRows(line: string): MigrationRows | undefined {
+  const found = /^ {3}-> Migrated (\d+) rows(?: \(~([\d.]+)%, (\d+:\d\d) remaining)?/.exec(line)
+  const [, rows, percent, left] = found ?? []
+  if (rows === undefined) return undefined
+  return { rows: Number(rows), ...(percent === undefined ? {} : { percent: Number(percent) }), ...(left && { left }) }
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { migrationProgress, migrationsIn } from '../../../src/lib/mastodon/migrations.js'
+import { migrationProgress, migrationRows, migrationsIn } from '../../../src/lib/mastodon/migrations.js'
 
 test('both folders are read, each in its phase, and ordered by id', () => {
   const listing = [
@@ -39,4 +39,13 @@ test('progress is read from what Rails prints', () => {
   })
   expect(migrationProgress('-- execute(SQL)')).toBeUndefined()
   expect(migrationProgress('   -> 0.0010s')).toBeUndefined()
+})
+
+test('rows and what is left are read where a migration counts them', () => {
+  expect(migrationRows('   -> Migrated 123456 rows (~12.50%, 3:07 remaining, safe to interrupt)')).toEqual({
+    ...{ rows: 123_456, percent: 12.5, left: '3:07' },
+  })
+  expect(migrationRows('   -> Migrated 7 rows')).toEqual({ rows: 7 })
+  expect(migrationRows('   -> 7 rows')).toBeUndefined()
+  expect(migrationRows('-- Migrating statuses.local (~7 rows)')).toBeUndefined()
 })

@@ -1,7 +1,14 @@
 import { RefusedError } from '../../errors.js'
 import type { Phase } from '../../mastodon/catalogue/server.js'
 import { supports } from '../../mastodon/catalogue.js'
-import { appliedMigrations, type Migration, migrationFiles, migrationProgress } from '../../mastodon/migrations.js'
+import {
+  appliedMigrations,
+  type Migration,
+  type MigrationRows,
+  migrationFiles,
+  migrationProgress,
+  migrationRows,
+} from '../../mastodon/migrations.js'
 import { hasForeignKeys } from '../../mastodon/releases.js'
 import type { Consent, Runbook, Settled, Step, StepContext } from '../../runbook/step.js'
 import { plural } from '../../text.js'
@@ -151,16 +158,25 @@ async function notePlanned(context: StepContext, phase: Phase): Promise<number> 
 }
 
 /** Returns what tells the progress of that many migrations by the lines that they print. */
-export function tellProgress(context: StepContext, total: number): (line: string) => void {
+export function tellProgress(context: Pick<StepContext, 'progress'>, total: number): (line: string) => void {
   let at = 0
+  let under = ''
   return line => {
     const told = migrationProgress(line)
-    if (told === undefined) return
-    if (told.seconds === undefined) at += 1
-    context.progress(
-      told.seconds === undefined ? `${at} of ${total}: ${told.name}` : `${told.name} took ${told.seconds.toFixed(1)} s`,
-    )
+    const rows = migrationRows(line)
+    if (rows !== undefined) context.progress([under, rowsText(rows)].join(''))
+    if (told?.seconds !== undefined) context.progress(`${told.name} took ${told.seconds.toFixed(1)} s`)
+    if (told === undefined || told.seconds !== undefined) return
+    at += 1
+    under = `${at} of ${total}: ${told.name}`
+    context.progress(under)
+    under += ': '
   }
+}
+
+function rowsText({ rows, percent, left }: MigrationRows): string {
+  const share = percent === undefined ? [] : [`about ${percent.toFixed(1)} %`]
+  return [plural(rows, 'row'), ...share, ...(left === undefined ? [] : [`${left} left`])].join(', ')
 }
 
 /** Several releases say nothing useful by their exit code: what counts is that nothing is left to do. */

@@ -23,12 +23,32 @@ export async function ask(toolbox: Toolbox, at: Address, fetcher: typeof fetch =
   return askOutside(`https://${await publicHost(toolbox, at)}${at.path}`, fetcher)
 }
 
+/** What answered at the address that a variable of the app publishes. */
+export interface Published {
+  host: string
+  /** The status code, or why there was no answer. */
+  code: string
+}
+
+/** Asks as a visitor what is published under a variable; undefined where the variable is not set. */
+export async function askPublished(
+  toolbox: Toolbox,
+  { publishedIn, path }: Required<Pick<Address, 'publishedIn' | 'path'>>,
+  fetcher: typeof fetch = fetch,
+): Promise<Published | undefined> {
+  const host = hostIn((await toolbox.app.config()).get(publishedIn))
+  return host === undefined ? undefined : { host, code: await askOutside(`https://${host}${path}`, fetcher) }
+}
+
 /** Returns the host, with its port where it has one, that visitors reach. */
 async function publicHost(toolbox: Toolbox, { publishedIn }: Address): Promise<string> {
   const config = await toolbox.app.config()
-  const published = publishedIn === undefined ? undefined : config.get(publishedIn)
-  if (published) return published.replace(/^[a-z]+:\/\//, '').replace(/\/.*$/, '')
-  return config.get('WEB_DOMAIN') || (await toolbox.app.domain())
+  const published = publishedIn === undefined ? undefined : hostIn(config.get(publishedIn))
+  return published ?? (config.get('WEB_DOMAIN') || (await toolbox.app.domain()))
+}
+
+function hostIn(address = ''): string | undefined {
+  return address.replace(/^[a-z]+:\/\//, '').replace(/\/.*$/, '') || undefined
 }
 
 /** Certificates are checked as a visitor's browser does: what is wrong with one is the answer. */

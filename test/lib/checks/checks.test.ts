@@ -113,6 +113,13 @@ describe('each check', () => {
     ['web', 'bad', { processes: [{ role: 'web', health: 'unhealthy' }] }, 'logs --role web', /web: unhealthy/],
     ['streaming', 'not-applicable', { processes: [{ role: 'web' }] }, '', /no streaming/],
     ['streaming', 'bad', { processes: [{ role: 'streaming', state: 'restarting' }] }, '', /again and again/],
+    [
+      'streaming',
+      'bad',
+      { processes: [{ role: 'web' }], config: { STREAMING_API_BASE_URL: 'wss://localhost:49151' } },
+      'on that host',
+      /published at localhost:49151 .*ECONNREFUSED/,
+    ],
     ['sidekiq', 'ok', { processes: [], redis: redisWith([ALL]) }, '', /1 Sidekiq process/],
     ['sidekiq', 'bad', { processes: [], redis: redisWith([]) }, 'restart --role sidekiq', /nothing is worked off/],
     ['queues', 'ok', { redis: redisWith([ALL]) }, '', /has a listener/],

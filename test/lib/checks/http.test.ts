@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AppCommand } from '../../../src/lib/backends/backend.js'
-import { ask, isAnswer } from '../../../src/lib/checks/http.js'
+import { ask, askPublished, isAnswer } from '../../../src/lib/checks/http.js'
 import { selfSigned } from '../../support/certificate.js'
 import { toolboxOf } from '../../support/toolbox-of.js'
 
@@ -51,6 +51,21 @@ describe('where each process has a network of its own', () => {
     expect((await asked({}, STREAMING)).urls).toEqual(['https://example.com/health'])
     const config = { STREAMING_API_BASE_URL: 'wss://streaming.example.com/' }
     expect((await asked(config, STREAMING)).urls).toEqual(['https://streaming.example.com/health'])
+  })
+
+  it('what is published on another host is asked there, and nothing where nothing is', async () => {
+    const urls: string[] = []
+    const fetcher = async (url: unknown) => {
+      urls.push(String(url))
+      return new Response('', { status: 404 })
+    }
+    const at = { publishedIn: 'STREAMING_API_BASE_URL', path: '/health' }
+    const config = { STREAMING_API_BASE_URL: 'wss://streaming.example.com' }
+    expect(await askPublished(toolboxOf({ config }), at, fetcher as typeof fetch)).toEqual({
+      ...{ host: 'streaming.example.com', code: '404' },
+    })
+    expect(await askPublished(toolboxOf({ config: {} }), at, fetcher as typeof fetch)).toBeUndefined()
+    expect(urls).toEqual(['https://streaming.example.com/health'])
   })
 
   it('a certificate that no browser takes is told', async () => {

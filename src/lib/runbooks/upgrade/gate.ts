@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask, isAnswer } from '../../checks/http.js'
+import { answerText, ask, askPublished, isAnswer } from '../../checks/http.js'
+import { STREAMING_PUBLISHED } from '../../checks/streaming.js'
 import { messageOf, RefusedError } from '../../errors.js'
 import { INSTANCE_PATH, streamingHealthPath, webHealthPath } from '../../mastodon/health.js'
 import { missingQueues } from '../../mastodon/queues.js'
@@ -46,7 +47,9 @@ function lookingStep(
   patienceMs = PATIENCE_MS,
 ): Step {
   const run = async (context: StepContext) => {
-    if (!context.dryRun) await untilWell(context, MastodonVersion.of(to), { probes, patienceMs })
+    if (context.dryRun) return
+    await untilWell(context, MastodonVersion.of(to), { probes, patienceMs })
+    if (id === 'gate-again') await tellStreamingElsewhere(context, MastodonVersion.of(to))
   }
   return { id, title, effect: 'read', run }
 }
@@ -101,9 +104,22 @@ const streaming: Probe = async (context, version) => {
   const path = streamingHealthPath(version)
   const name = formerNoted(context).find(({ role }) => role === 'streaming')?.name
   if (path === undefined || name === undefined) return undefined
-  const at = { host: name, port: 4000, path, publishedIn: 'STREAMING_API_BASE_URL' }
+  const at = { host: name, port: 4000, path, publishedIn: STREAMING_PUBLISHED }
   const code = await ask(context.toolbox, at)
   return code === '200' ? undefined : `Streaming answers ${path} with ${code}.`
+}
+
+/** What runs on another host is its operator's to change: it is looked at, and holds nothing up. */
+async function tellStreamingElsewhere(context: StepContext, version: MastodonVersion): Promise<void> {
+  const { toolbox } = context
+  const path = streamingHealthPath(version)
+  if (path === undefined || ran(context, 'streaming')) return
+  const asked = await askPublished(toolbox, { publishedIn: STREAMING_PUBLISHED, path })
+  if (asked === undefined) return
+  const { host, code } = asked
+  const said =
+    code === '200' ? `Streaming at ${host} answers.` : answerText('streaming', `https://${host}${path}`, code)
+  toolbox.output.warn(`${said} It is none of this instance's processes: deploy the streaming of ${version} there too.`)
 }
 
 /** By processes that were not there before: those that were killed are known to Redis for another minute. */

@@ -93,7 +93,8 @@ function database(shape: Shape): Service {
     shm_size: '256mb',
     networks: ['internal_network'],
     // The socket answers before the first start is over, TCP does not.
-    healthcheck: check(shape, 'pg_isready -q -h 127.0.0.1 -U postgres'),
+    // A shell in front of it, ended when the check takes too long, would leave it to the server: with its code 2 a crash.
+    healthcheck: check(shape, 'exec pg_isready -q -h 127.0.0.1 -U postgres'),
     ...(source ? { volumes: [`${source}:${target}`] } : {}),
     environment: { POSTGRES_HOST_AUTH_METHOD: 'trust', POSTGRES_FAST: '1' },
   }

@@ -118,17 +118,24 @@ export function newVapidPair(): VapidPair {
   return { privateKey: urlsafe(padded(ecdh.getPrivateKey())), publicKey: urlsafe(point) }
 }
 
-/** Whether the public key belongs to the private key. Padding does not matter. False for what is no key. */
-export function isVapidPair({ privateKey, publicKey }: VapidPair): boolean {
+/** Returns the public key, padded, that belongs to a private one; undefined for what is no private key. */
+export function vapidPublicKey(privateKey: string): string | undefined {
   const secret = bytesOf(privateKey)
-  if (secret.length !== 32 || bytesOf(publicKey).length !== 65) return false
+  if (secret.length !== 32) return undefined
   const ecdh = createECDH('prime256v1')
   try {
     ecdh.setPrivateKey(secret)
   } catch {
-    return false
+    return undefined
   }
-  return timingSafeEqual(ecdh.getPublicKey(), bytesOf(publicKey))
+  return urlsafe(ecdh.getPublicKey())
+}
+
+/** Whether the public key belongs to the private key. Padding does not matter. False for what is no key. */
+export function isVapidPair({ privateKey, publicKey }: VapidPair): boolean {
+  const right = bytesOf(vapidPublicKey(privateKey) ?? '')
+  const given = bytesOf(publicKey)
+  return right.length > 0 && right.length === given.length && timingSafeEqual(right, given)
 }
 
 const SECRET_WORDS = /^(PASS|PASSWD|PWD|KEYS?|SALT|DSN|PRIVATE|COOKIES?|PROXY)$/

@@ -59,6 +59,7 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   'jobs:clear': [word => [word, '--yes']],
   'jobs:retry': null,
   'jobs:run': [word => [word]],
+  'keys:check': null,
   'keys:secrets': [word => ['--for', word]],
   'keys:vapid': [word => ['--replace', '--confirm', word]],
   logs: [word => ['--role', word], word => ['-n', word]],

@@ -48,6 +48,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'jobs:clear': [{ words: ['default', '--yes'] }],
   'jobs:retry': [{ words: [] }],
   'jobs:run': [{ words: ['user-cleanup'] }],
+  'keys:check': [{ words: [], exits: [0, 7] }],
   'keys:secrets': [{ words: [] }, { words: ['--for', '4.7.4'] }],
   'keys:vapid': [{ words: ['--replace', '--confirm', DOMAIN] }, { words: [], exits: [3] }],
   logs: [{ words: ['-n', '20'] }],

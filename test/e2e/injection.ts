@@ -29,6 +29,8 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   'accounts:reset-password': [word => [word]],
   'assets:precompile': null,
   'cache:clear': null,
+  'config:backup': [word => ['--output', word]],
+  'config:restore': [word => [word], word => ['latest', '--identity', word]],
   'config:get': [word => [word]],
   'config:set': [word => [word], word => ['SMTP_LOGIN', '--from-file', word]],
   console: null,

@@ -24,6 +24,8 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'accounts:reset-password': [{ words: ['alice'] }],
   'assets:precompile': [{ words: [], exits: [0, 3] }],
   'cache:clear': [{ words: [] }],
+  'config:backup': [{ words: ['--plain'] }],
+  'config:restore': [{ words: ['latest', '--yes'], exits: [0, 3] }],
   'config:get': [{ words: [] }, { words: ['SECRET_KEY_BASE', 'DB_PASS'] }],
   'config:set': [{ words: ['SMTP_PASSWORD', '--no-restart'], stdin: 'VALUE\n' }],
   console: [{ words: [], ...TERMINAL }],

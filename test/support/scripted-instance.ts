@@ -97,6 +97,7 @@ function scriptedConfig(dir: string, ledger: Ledger, dryRun: boolean): Config {
     where: 'the scripted file',
     running: async () => new Map(Object.entries(readState(dir).running)),
     stored: async () => new Map(Object.entries(readState(dir).stored)),
+    own: async () => new Map(Object.entries(readState(dir).stored)),
     writable: async () => undefined,
     write: async (changes: ConfigChanges) => {
       ledger.record({ kind: 'file', exact: `write ${Object.keys(changes).join()}`, byHand: 'edit' })

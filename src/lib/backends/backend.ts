@@ -291,6 +291,10 @@ export interface Config {
   running(): Promise<ReadonlyMap<string, string>>
   /** As the next start will see it. */
   stored(): Promise<ReadonlyMap<string, string>>
+  /** Those of them that are kept at {@link where}, and are not set by the platform or by something else. */
+  own(): Promise<ReadonlyMap<string, string>>
+  /** Returns the paths of all files here that make the configuration; absent where it is kept in none. */
+  files?(): Promise<string[]>
   /** Refuses with a reason when it cannot be written from here. */
   writable(): Promise<void>
   /** Writes the changes (null removes), other lines, comments and order kept. Takes effect at the next `restart`, unless {@link appliesAtOnce}. */

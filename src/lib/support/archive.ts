@@ -7,7 +7,7 @@ import { messageOf, UsageError } from '../errors.js'
 export interface ArchiveFile {
   /** At most 100 characters of ASCII. */
   name: string
-  text: string
+  text: string | Uint8Array
 }
 
 const BLOCK = 512
@@ -15,7 +15,7 @@ const BLOCK = 512
 /** Returns the files as a tar archive, compressed (POSIX.1-1988 ustar). */
 export async function archiveOf(folder: string, files: readonly ArchiveFile[], now: Date): Promise<Buffer> {
   const blocks = files.flatMap(({ name, text }) => {
-    const content = Buffer.from(text)
+    const content = typeof text === 'string' ? Buffer.from(text) : Buffer.from(text)
     const padding = Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)
     return [headerOf(`${folder}/${name}`, content.length, now), content, padding]
   })

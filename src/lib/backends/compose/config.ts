@@ -6,7 +6,10 @@ import { messageOf, RefusedError } from '../../errors.js'
 import { shellQuote } from '../../text.js'
 import type { Config, ConfigChanges } from '../backend.js'
 import type { Container } from './containers.js'
+import { ComposeDocuments } from './documents.js'
 import { changedEnvFile } from './env-file.js'
+import { variablesIn } from './env-variables.js'
+import { composeFilesOf, envFilesOf } from './project-files.js'
 import type { Stack } from './stack.js'
 
 /** The environment of the app: what its containers were given, and the env file that the next ones are given. */
@@ -33,6 +36,20 @@ export class ComposeConfig implements Config {
 
   async stored(): Promise<ReadonlyMap<string, string>> {
     return this.#stack.storedEnvironment(await this.#stack.appService())
+  }
+
+  /** The values are those that compose reads, which knows all spellings. */
+  async own(): Promise<ReadonlyMap<string, string>> {
+    const named = variablesIn(await readFile(await this.#envFile(), 'utf8'))
+    return new Map([...(await this.stored())].filter(([name]) => named.has(name)))
+  }
+
+  async files(): Promise<string[]> {
+    const { identity } = this.#stack.project
+    const documents = await ComposeDocuments.read(composeFilesOf(identity), envFilesOf(identity))
+    const ofServices = await this.#stack.configuration.allEnvFiles()
+    const all = [...documents.texts().keys(), ...documents.envFiles(), ...ofServices]
+    return [...new Set(all)].filter(path => existsSync(path))
   }
 
   async writable(): Promise<void> {

@@ -47,11 +47,17 @@ export class Configuration {
 
   /** Returns the env files of a service in order, absolute, whether or not they exist. */
   async envFiles(service: string): Promise<string[]> {
-    const raw: unknown = JSON.parse(
-      await this.#config(['--no-interpolate', '--no-normalize', '--format', 'json'], 'Reading env_file'),
-    )
-    const files = toRecord(toRecord(toRecord(raw).services)[service]).env_file
-    return [...texts(files), ...records(files).map(file => readText(file.path))]
+    return envFilesIn((await this.#asWritten())[service])
+  }
+
+  /** Returns the env files of all services, absolute, whether or not they exist. */
+  async allEnvFiles(): Promise<string[]> {
+    return [...new Set(Object.values(await this.#asWritten()).flatMap(envFilesIn))]
+  }
+
+  async #asWritten(): Promise<Record<string, unknown>> {
+    const words = ['--no-interpolate', '--no-normalize', '--format', 'json']
+    return toRecord(toRecord(JSON.parse(await this.#config(words, 'Reading env_file'))).services)
   }
 
   async #read(): Promise<ServiceConfiguration[]> {
@@ -62,6 +68,11 @@ export class Configuration {
     const invocation = this.#project.compose(['config', ...args], { timeoutMs: 60_000 })
     return (await readOrRefuse(this.#runner, invocation, `${what} of the compose project ${this.#project.name}`)).stdout
   }
+}
+
+function envFilesIn(service: unknown): string[] {
+  const files = toRecord(service).env_file
+  return [...texts(files), ...records(files).map(file => readText(file.path))]
 }
 
 /** Returns the services of `compose config --format json`, which shows every `$` doubled. */

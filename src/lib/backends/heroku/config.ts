@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { writeSynced } from '../../atomic-file.js'
 import { UsageError } from '../../errors.js'
 import type { Config, ConfigChanges } from '../backend.js'
-import { readText, records, toRecord } from '../json.js'
+import { readText, records, texts, toRecord } from '../json.js'
 import type { HerokuApp } from './app.js'
+import { attachmentsOf } from './attachments.js'
 
 /** Which release holds the former values of which variables. */
 interface Kept {
@@ -34,6 +35,13 @@ export class HerokuConfig implements Config {
   async stored(): Promise<ReadonlyMap<string, string>> {
     this.#app.forgetConfig()
     return this.#app.config()
+  }
+
+  async own(): Promise<ReadonlyMap<string, string>> {
+    const addons = records(await this.#app.api.read(this.#app.path('/addons')))
+    const attached = (await attachmentsOf(this.#app)).map(({ name }) => `${name}_URL`)
+    const others = new Set([...addons.flatMap(addon => texts(addon.config_vars)), ...attached])
+    return new Map([...(await this.stored())].filter(([name]) => !others.has(name)))
   }
 
   /** Whether this login may is the platform's to say. */

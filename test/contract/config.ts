@@ -47,6 +47,9 @@ export function configContract(now: Now): void {
     await config().write(NAMED)
     const [running, stored] = [await config().running(), await config().stored()]
     expect(Object.fromEntries(Object.keys(NAMED).map(name => [name, stored.get(name)]))).toEqual(NAMED)
+    const own = await config().own()
+    expect(Object.keys(NAMED).map(name => own.get(name))).toEqual(VALUES)
+    for (const other of ['PATH', 'DATABASE_URL']) expect(own.has(other)).toBe(false)
     const inForce = config().appliesAtOnce ? Object.keys(NAMED) : []
     expect(Object.keys(NAMED).filter(name => running.has(name))).toEqual(inForce)
   })

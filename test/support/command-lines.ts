@@ -51,7 +51,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'jobs:retry': [{ words: [] }],
   'jobs:run': [{ words: ['user-cleanup'] }],
   'keys:check': [{ words: [], exits: [0, 7] }],
-  'keys:secrets': [{ words: [] }, { words: ['--for', '4.7.4'] }],
+  'keys:secrets': [{ words: ['--for', '4.7.4'] }, { words: ['--set', '--yes'] }],
   'keys:vapid': [{ words: ['--replace', '--confirm', DOMAIN] }, { words: [], exits: [3] }],
   logs: [{ words: ['-n', '20'] }],
   'maintenance:off': [{ words: [], exits: [0, 3] }],

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { UsageError } from '../errors.js'
+import { OperatorError, UsageError } from '../errors.js'
+import { resolveInstance } from '../instance.js'
 import type { Standing } from '../mastodon/new-secrets.js'
 import { secretsOf } from '../mastodon/secrets.js'
 import { MastodonVersion } from '../mastodon/version.js'
@@ -17,7 +18,7 @@ export async function standingOf(toolbox: Toolbox): Promise<Standing> {
 }
 
 /** Returns what the env file of a folder without an instance holds: nothing in it may be set a second time. */
-export async function standingIn(dir: string): Promise<Standing> {
+async function standingIn(dir: string): Promise<Standing> {
   const { variablesIn } = await import('../backends/compose/env-variables.js')
   const text = await readFile(join(dir, ENV_FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return ''
@@ -39,5 +40,46 @@ export function releaseNamed(text: string): MastodonVersion {
     code: 'bad-version',
     message: `"${text}" is no release of Mastodon from 1.3.0 on.`,
     next: 'Give one like 4.5.3. Newer releases: mstdn-ops upgrade --check',
+  })
+}
+
+/** What the secrets are for, and what stands already. */
+export interface Found {
+  version: MastodonVersion
+  standing: Standing
+  /** Whether there is an instance. */
+  instance: boolean
+}
+
+/**
+ * Returns what the instance has; where there is none and none was named, what the env file of this folder holds.
+ *
+ * @throws UsageError where no instance tells the release, and none was named.
+ */
+export async function lookFor(
+  open: () => Promise<Toolbox>,
+  named: MastodonVersion | undefined,
+  dir: string | undefined,
+): Promise<Found> {
+  try {
+    const toolbox = await open()
+    const standing = await standingOf(toolbox)
+    return { version: named ?? (await toolbox.app.version()), standing, instance: true }
+  } catch (error) {
+    if (!(error instanceof OperatorError) || error.code !== 'no-instance-found') throw error
+    const { projectDirGiven, projectDir } = await resolveInstance(dir === undefined ? {} : { projectDir: dir })
+    // Whoever names one means one: all secrets anew would take the place of those that it has.
+    if (projectDirGiven) throw error
+    if (named === undefined) throw versionMissing(error)
+    return { version: named, standing: await standingIn(projectDir), instance: false }
+  }
+}
+
+function versionMissing(error: OperatorError): UsageError {
+  return new UsageError({
+    code: 'version-missing',
+    message: 'Missing: --for VERSION, the release that needs the secrets.',
+    cause: `${error.message} So no release can be asked.`,
+    next: 'mstdn-ops keys:secrets --for 4.5.3',
   })
 }

@@ -9,6 +9,7 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'config:restore': async () => (await import('./config/restore.js')).configRestore,
   // Without a value: it died with the process that was told it.
   'config:set': async () => (await import('./config/set.js')).setRunbook(),
+  'keys:secrets': async () => (await import('./keys/secrets.js')).setSecrets,
   'keys:vapid': async () => (await import('./keys/vapid.js')).vapid,
   'assets:precompile': async () => (await import('./assets/precompile.js')).precompile,
   'cache:clear': async () => (await import('./content/caches.js')).clearCache,

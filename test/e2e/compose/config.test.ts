@@ -103,3 +103,33 @@ describe('config:set and config:get', () => {
     expect(envFile()).toBe(before)
   })
 })
+
+describe('config:backup and config:restore', () => {
+  it('keeps every file, and gives the variables their values back', async () => {
+    await run(['restart'])
+    const before = envFile()
+    const file = join(state, 'kept.tar.gz')
+    const refused = await run(['config:backup'])
+    expect(refused).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('--plain') })
+    const kept = await run(['config:backup', '--plain', '--output', file, '--json'])
+    expect(kept.exitCode, kept.stderr).toBe(0)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    const { files } = JSON.parse(kept.stdout)
+    for (const name of ['compose', '.env.production']) expect(files.join()).toContain(name)
+
+    writeFileSync(
+      join(stack.projectDir, '.env.production'),
+      `${before.replace(/^SMTP_SERVER=.*$/m, 'SMTP_SERVER=x')}ADDED=y\n`,
+    )
+    const restored = await run(['config:restore', file, '--yes', '--json'])
+    expect(restored.exitCode, restored.stderr).toBe(0)
+    expect(JSON.parse(restored.stdout).result).toMatchObject({
+      ...{ set: ['SMTP_SERVER'], removed: ['ADDED'], inForce: true },
+    })
+    expect(envFile()).toBe(before)
+    expect(await run(['config:restore', file])).toMatchObject({
+      exitCode: 0,
+      stderr: expect.not.stringContaining('Not as'),
+    })
+  })
+})

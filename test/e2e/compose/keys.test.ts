@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { isVapidPair } from '../../../src/lib/mastodon/secrets.js'
 import { cli } from '../../support/cli.js'
 import { type KilledRun, killedRun } from '../../support/killed-run.js'
+import { PRIMARY, RAILS, SALT } from '../../support/sealed-values.js'
 import { stateFolder, writtenDown } from '../../support/state.js'
 import { type Stack, startStack } from './bed/bed.js'
 
@@ -12,7 +13,11 @@ vi.setConfig({ testTimeout: 240_000 })
 let stack: Stack
 let state: string
 beforeAll(async () => {
-  stack = await startStack({ version: '4.5.3' })
+  const keys = {
+    ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY: PRIMARY,
+    ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT: SALT,
+  }
+  stack = await startStack({ version: '4.5.3', environment: keys })
   state = stateFolder()
 })
 afterAll(async () => {
@@ -34,6 +39,24 @@ async function expectInForce(): Promise<void> {
     expect(await seenBy(service, 'VAPID_PRIVATE_KEY')).toBe(pair.privateKey)
   }
 }
+
+describe('keys:check and keys:secrets on Mastodon 4.5.3', () => {
+  it('opens what Rails has sealed, and tells keys that belong to nothing', async () => {
+    await stack.psql(`UPDATE users SET otp_secret = '${RAILS.sha256}' WHERE otp_required_for_login`)
+    const result = await run(['keys:check', '--json'])
+    expect(result.exitCode, result.stderr).toBe(7)
+    const { findings } = JSON.parse(result.stdout)
+    expect(findings).toContainEqual(expect.objectContaining({ look: 'opens', state: 'ok' }))
+    // The bed's VAPID keys are random bytes.
+    expect(findings).toContainEqual(expect.objectContaining({ look: 'pair', state: 'bad' }))
+    for (const name of ['SECRET_KEY_BASE', 'VAPID_PRIVATE_KEY'])
+      expect(result.stdout + result.stderr).not.toContain(stored(name))
+  })
+
+  it('prints nothing of what is set', async () => {
+    expect(await run(['keys:secrets'])).toMatchObject({ exitCode: 0, stdout: '' })
+  })
+})
 
 describe('keys:vapid on Mastodon 4.5.3', () => {
   let before: string

@@ -37,7 +37,7 @@ const SET = 'Put back the value of before, from a backup; where there never was 
 function ofForce({ name }: SecretNeed, { stored, running }: Standing): KeyFinding[] {
   if ((stored.get(name) ?? '') === (running.get(name) ?? '')) return []
   const message = `${name} is stored with another value than what runs has.`
-  const fix = 'If the stored one is right: mstdn-ops restart. Which is right, what is said of "opens" tells.'
+  const fix = 'If the stored one, which is looked at here, is right: mstdn-ops restart'
   return [{ look: 'in-force', secrets: [name], state: 'warn', message, fix }]
 }
 

@@ -38,9 +38,14 @@ export function aboutIn(text: string, path: string): KeptConfiguration {
   if (!isRecord(value) || typeof value.format !== 'number') throw noConfiguration(path, 'It does not say what it is.')
   if (value.format > FORMAT) throw tooNew(path)
   const { variables, files, instance } = value
-  const isWhole = isRecord(variables) && Object.values(variables).every(each => typeof each === 'string')
+  const isWhole = isRecord(variables) && Object.entries(variables).every(isVariable)
   if (!isWhole || !Array.isArray(files) || !isRecord(instance)) throw noConfiguration(path, 'It is not whole.')
   return value as unknown as KeptConfiguration
+}
+
+/** Anybody can encrypt to a recipient: names come into sentences. */
+function isVariable([name, value]: [string, unknown]): boolean {
+  return /^[\w.-]+$/.test(name) && typeof value === 'string'
 }
 
 function parsed(text: string): unknown {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { Readable } from 'node:stream'
+import { syncFolder } from '../../atomic-file.js'
 import { messageOf, RefusedError, UsageError } from '../../errors.js'
 import { newRunId } from '../../runbook/journal.js'
 import { configOf } from '../../runbooks/config/change.js'
@@ -73,23 +75,34 @@ async function readKept(path: string, at: number): Promise<{ kept: KeptFile; con
   return { kept: { path, name, bytes: content.length, sha256 }, content }
 }
 
+/** What has not got its name yet. */
+export const PART = '.part'
+
 /**
- * Writes the archive into a new file for its owner alone, encrypted where asked for, and reads it back.
+ * Writes the archive into a new file for its owner alone, encrypted where asked for. It is read back before it gets its
+ * name. Returns its size in bytes.
  *
- * @throws UsageError when it cannot be made; RefusedError when the disk gives back something else.
+ * @throws UsageError when it cannot be made, or there is one; RefusedError when the disk gives back something else.
  */
 export async function writeArchive(path: string, archive: Buffer, seal: Sealing | undefined): Promise<number> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch(error => {
-    throw notWritten(path, error)
-  })
-  const through = seal ? [seal.stream()] : []
-  const written = await writeStream(Readable.from([archive]), path, { through }).catch(async (error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await rm(path, { force: true })
-    throw notWritten(path, error)
-  })
-  const found = await readSum(path)
-  if (found.sha256 === written.sha256) return written.bytes
-  throw new RefusedError({
+  const part = `${path}${PART}`
+  try {
+    if (existsSync(path)) throw new Error('there is a file of this name')
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await rm(part, { force: true })
+    const written = await writeStream(Readable.from([archive]), part, { through: seal ? [seal.stream()] : [] })
+    if ((await readSum(part)).sha256 !== written.sha256) throw notReadBack(part)
+    await rename(part, path)
+    await syncFolder(dirname(path))
+    return written.bytes
+  } catch (error) {
+    await rm(part, { force: true }).catch(() => undefined)
+    throw error instanceof RefusedError ? error : notWritten(path, error)
+  }
+}
+
+function notReadBack(path: string): RefusedError {
+  return new RefusedError({
     code: 'not-read-back',
     message: `${path} on the disk is not what was written.`,
     next: 'Look at the disk (smartctl, dmesg), and keep backups on another one.',

@@ -9,7 +9,7 @@ import type { Toolbox } from '../../toolbox.js'
 import { decryptWith, isEncrypted } from '../encryption.js'
 import { storeOf } from '../store.js'
 import { aboutIn, type KeptConfiguration, noConfiguration } from './about.js'
-import { PREFIX } from './make.js'
+import { PART, PREFIX } from './make.js'
 
 /** A file that was opened, and what it was then. */
 export interface OpenedConfiguration {
@@ -29,8 +29,11 @@ const MOST = 256 * 1024 * 1024
 export async function configurationNamed(toolbox: Toolbox, name: string): Promise<string> {
   if (name !== 'latest') return resolve(name)
   const { dir } = storeOf(toolbox)
-  const names = (await readdir(dir).catch(() => [])).filter(each => each.startsWith(PREFIX)).sort()
-  const newest = names.at(-1)
+  const names = await readdir(dir).catch(() => [])
+  const newest = names
+    .filter(each => each.startsWith(PREFIX) && !each.endsWith(PART))
+    .sort()
+    .at(-1)
   if (newest !== undefined) return join(dir, newest)
   throw new RefusedError({
     code: 'no-configuration-kept',

@@ -56,7 +56,7 @@ export async function differencesFrom(toolbox: Toolbox, { kept }: OpenedConfigur
     else found.set.push(name)
   }
   for (const name of own.keys()) {
-    if (name in kept.variables) continue
+    if (Object.hasOwn(kept.variables, name)) continue
     if (whatBreaks(name) === undefined) found.remove.push(name)
     else found.left.push({ name, why: 'it is not in the backup, and what was made with it needs it' })
   }

@@ -40,7 +40,8 @@ export class ComposeConfig implements Config {
 
   /** The values are those that compose reads, which knows all spellings. */
   async own(): Promise<ReadonlyMap<string, string>> {
-    const named = variablesIn(await readFile(await this.#envFile(), 'utf8'))
+    this.#file = await this.#envFile()
+    const named = variablesIn(await readFile(this.#file, 'utf8'))
     return new Map([...(await this.stored())].filter(([name]) => named.has(name)))
   }
 

@@ -44,13 +44,15 @@ export async function sealingOf({ instance }: Toolbox): Promise<Sealing> {
 export async function archiveOfConfiguration(toolbox: Toolbox, folder: string): Promise<Content> {
   const now = toolbox.clock.now()
   const config = configOf(toolbox)
+  // It learns the file's name, too.
+  const own = await config.own()
   const files = await Promise.all(((await config.files?.()) ?? []).map(readKept))
   const about: KeptConfiguration = {
     ...{ format: FORMAT, tool: toolVersion(), madeAt: now.toISOString() },
     instance: { name: toolbox.instance.name, title: toolbox.backend.title, domain: await toolbox.app.domain() },
     mastodon: (await toolbox.app.version()).toString(),
     where: config.where,
-    variables: Object.fromEntries(await config.own()),
+    variables: Object.fromEntries(own),
     files: files.map(({ kept }) => kept),
   }
   const entries = [

@@ -106,7 +106,6 @@ describe('config:set and config:get', () => {
 
 describe('config:backup and config:restore', () => {
   it('keeps every file, and gives the variables their values back', async () => {
-    await run(['restart'])
     const before = envFile()
     const file = join(state, 'kept.tar.gz')
     const refused = await run(['config:backup'])
@@ -127,9 +126,5 @@ describe('config:backup and config:restore', () => {
       ...{ set: ['SMTP_SERVER'], removed: ['ADDED'], inForce: true },
     })
     expect(envFile()).toBe(before)
-    expect(await run(['config:restore', file])).toMatchObject({
-      exitCode: 0,
-      stderr: expect.not.stringContaining('Not as'),
-    })
   })
 })

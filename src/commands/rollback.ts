@@ -5,6 +5,9 @@ import type { Kept } from '../lib/runbooks/db/kept.js'
 import { mediaText } from '../lib/runbooks/db/restored.js'
 import { type RollbackResult, rollback } from '../lib/runbooks/db/rollback.js'
 import { type BackResult, upgradeBack } from '../lib/runbooks/upgrade/back/back.js'
+import { type DeployedBackResult, deployedBack } from '../lib/runbooks/upgrade/back/deployed/deployed.js'
+import { deployedBackOptionsOf } from '../lib/runbooks/upgrade/back/deployed/options.js'
+import { deployedBackText } from '../lib/runbooks/upgrade/back/deployed/text.js'
 import { backOptionsOf } from '../lib/runbooks/upgrade/back/options.js'
 import { targetOf } from '../lib/runbooks/upgrade/back/runs.js'
 import { backText } from '../lib/runbooks/upgrade/back/text.js'
@@ -12,13 +15,14 @@ import { durationOf } from '../lib/sizes.js'
 import { plural } from '../lib/text.js'
 import { identityFlag } from './db/verify.js'
 
-type Result = RollbackResult | BackResult
+type Result = RollbackResult | BackResult | DeployedBackResult
 
 export default class Rollback extends ChangeCommand<Result> {
   static override summary = 'Take an upgrade back, or put the database back that a restore or a reset replaced.'
   static override description =
     `An upgrade: the images of before are put back with their files. After post-deployment migrations that takes the
-backup of before as well; what would be lost is counted, and has to be confirmed.
+backup of before as well; what would be lost is counted, and has to be confirmed. On Heroku the former code is put into
+force again with the config vars of now, and any migration takes the backup.
 
 A restore or a reset: what was written since is set aside, not lost. The database that was live is kept in turn, and a
 second rollback puts it back.`
@@ -48,6 +52,8 @@ second rollback puts it back.`
     const target = await targetOf(toolbox, args.run)
     if ('kept' in target) return this.#database(target.kept, drainSeconds)
     const said = { drainSeconds, ...(flags.identity === undefined ? {} : { identity: flags.identity }) }
+    if ('deployed' in target)
+      return this.change(deployedBack, await deployedBackOptionsOf(toolbox, target.deployed, said))
     return this.change(upgradeBack, await backOptionsOf(toolbox, target.upgrade, said))
   }
 
@@ -56,6 +62,7 @@ second rollback puts it back.`
   }
 
   protected override achieved(result: Result): string {
+    if ('code' in result) return deployedBackText(result)
     return 'to' in result ? backText(result) : databaseText(result)
   }
 }

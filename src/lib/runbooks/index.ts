@@ -38,6 +38,7 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   rollback: async () => (await import('./db/rollback.js')).rollback,
   scale: async () => (await import('./scale/scale.js')).scale,
   'upgrade:back': async () => (await import('./upgrade/back/back.js')).upgradeBack,
+  'upgrade:deploy-back': async () => (await import('./upgrade/back/deployed/deployed.js')).deployedBack,
   upgrade: async () => (await import('./upgrade/upgrade.js')).upgrade,
   'upgrade:deploy': async () => (await import('./upgrade/deploy.js')).deploy,
   'upgrade:rehearse': async () => (await import('./upgrade/rehearse/rehearse.js')).rehearse,

@@ -7,6 +7,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { openToolbox } from '../../../src/lib/open-toolbox.js'
 import { Output } from '../../../src/lib/output.js'
 import type { Boundary } from '../../../src/lib/runbook/run.js'
+import { deployedBackOptionsOf } from '../../../src/lib/runbooks/upgrade/back/deployed/options.js'
+import { DEPLOYED_BACK, targetOf } from '../../../src/lib/runbooks/upgrade/back/runs.js'
 import { deployOptionsOf } from '../../../src/lib/runbooks/upgrade/deploy-options.js'
 import { plannedUpgrade } from '../../../src/lib/runbooks/upgrade/planned.js'
 import { type CliResult, cli, root } from '../../support/cli.js'
@@ -75,14 +77,28 @@ async function optionsTo(to: string): Promise<object> {
   return deployOptionsOf(toolbox, plan, { backup: true, discard: false }).finally(() => toolbox.close())
 }
 
+/** As the command makes them. */
+async function optionsBack(): Promise<object> {
+  const output = new Output({ quiet: true, logLevel: 'error' })
+  const toolbox = await openToolbox({ app: app.app }, { output, dryRun: false })
+  const target = await targetOf(toolbox, undefined)
+  if (!('deployed' in target)) throw new Error('there is no upgrade to be taken back')
+  return deployedBackOptionsOf(toolbox, target.deployed, { drainSeconds: 1 }).finally(() => toolbox.close())
+}
+
 type Place = readonly [step: string, boundary: Boundary]
 const BOUNDARIES: readonly Boundary[] = ['started', 'acted']
 const around = (...steps: string[]) => steps.flatMap(step => BOUNDARIES.map((at): Place => [step, at]))
 
 /** Carries the upgrade out, or goes on with it, until it is killed there. */
-async function killedAt([step, boundary]: Place, mode: 'run' | 'resume', options: object): Promise<void> {
+async function killedAt(
+  [step, boundary]: Place,
+  mode: 'run' | 'resume',
+  options: object,
+  runbook = 'upgrade:deploy',
+): Promise<void> {
   const stop = { step, boundary }
-  const end = await killedRun(state, { app: app.app, runbook: 'upgrade:deploy', options, mode, stop })
+  const end = await killedRun(state, { app: app.app, runbook, options, mode, stop })
   expect(end, `${boundary} ${step}`).toMatchObject({ killed: true })
 }
 
@@ -92,6 +108,7 @@ const looks = async () => ({
   ...{ slug: app.slug(), formation: app.formation(), closed: app.maintenance(), keys: keys() },
   migrations: await migrations(),
 })
+const localBios = () => app.psql(`SELECT string_agg(DISTINCT note, ' ') FROM accounts WHERE domain IS NULL`)
 const written = (from: number) =>
   app.requests.slice(from).filter(({ method, path }) => method !== 'GET' && !path.endsWith('/dynos'))
 
@@ -118,7 +135,7 @@ test('a build that fails leaves the old release serving: 4', async () => {
 })
 
 const BEFORE = around('look', 'keys', 'safety-backup', 'close', 'stop', 'push')
-test.each(FULL ? BEFORE : around('push').slice(1))('killed when %s has %s: resume --undo goes back', async (...at) => {
+test.each(FULL ? BEFORE : [])('killed when %s has %s: resume --undo goes back', async (...at) => {
   const former = await looks()
   await killedAt(at, 'run', await optionsTo(TO))
   app.setConfig({ SET_MEANWHILE: 'yes' })
@@ -129,6 +146,54 @@ test.each(FULL ? BEFORE : around('push').slice(1))('killed when %s has %s: resum
   expect(app.config().SET_MEANWHILE).toBe('yes')
   app.setConfig({ SET_MEANWHILE: null })
 })
+
+test('abandoned when the push has acted: rollback puts the former code back, with the variables of now, and starts it', async () => {
+  const former = await looks()
+  await killedAt(['push', 'acted'], 'run', await optionsTo(TO))
+  app.setConfig({ SET_MEANWHILE: 'yes' })
+  const abandoned = await ops('resume', '--abandon', '--confirm', app.domain)
+  expect(abandoned.exitCode, abandoned.stderr).toBe(0)
+  const { exitCode, stdout, stderr } = await ops('rollback', '--yes')
+  expect(exitCode, stderr).toBe(0)
+  expect(stdout).toContain(`Mastodon ${FROM} serves again in the place of ${TO}`)
+  // Keys that were set for the newer release stay: something may be sealed with them.
+  expect(await looks()).toEqual({ ...former, keys: keys() })
+  expect(keys()).toHaveLength(3)
+  // The platform's own way back would have taken it along.
+  expect(app.config().SET_MEANWHILE).toBe('yes')
+  app.setConfig({ SET_MEANWHILE: null })
+})
+
+const BACK_PLACES: readonly Place[] = around('stop', 'code', 'reset', 'restore', 'start')
+test.each(FULL ? [['4.2.9', BACK_PLACES] as const] : [])(
+  'after migrations rollback brings the backup of %s back with its code, killed as often as one likes',
+  async (_release, places) => {
+    const [former, bio] = [await looks(), await localBios()]
+    const upgraded = await ops('upgrade', '--to', TO, '--yes')
+    expect(upgraded.exitCode, upgraded.stderr).toBe(0)
+    const newer = await looks()
+    await app.psql(`UPDATE accounts SET note = 'since' WHERE domain IS NULL`)
+    app.setConfig({ SET_MEANWHILE: 'yes' })
+    const unconfirmed = await ops('rollback', '--yes')
+    expect(unconfirmed.exitCode, unconfirmed.stderr).not.toBe(0)
+    expect(unconfirmed.stderr).toContain('means restoring the backup')
+    const options = await optionsBack()
+    await killedAt(['reset', 'acted'], 'run', options, DEPLOYED_BACK)
+    const undone = await ops('resume', '--undo')
+    expect(undone.exitCode, undone.stderr).toBe(0)
+    expect(await looks()).toEqual(newer)
+    expect(await localBios()).toBe('since')
+    for (const [index, at] of places.entries())
+      await killedAt(at, index === 0 ? 'run' : 'resume', options, DEPLOYED_BACK)
+    const { exitCode, stderr } = await ops('resume')
+    expect(exitCode, stderr).toBe(0)
+    expect(await looks()).toEqual({ ...former, keys: newer.keys })
+    expect(await localBios()).toBe(bio)
+    expect(app.config().SET_MEANWHILE).toBe('yes')
+    app.setConfig({ SET_MEANWHILE: null })
+  },
+  900_000,
+)
 
 test.each(FULL ? ['--undo'] : [])('killed while it is built: resume %s waits for that, and goes back', async undo => {
   const former = await looks()
@@ -222,5 +287,11 @@ test.each(FULL ? [PATCH] : [])(
     expect(app.slug().commit).toBe(theRelease)
     expect(stdout).toContain(`Mastodon ${version} has taken the place of ${NEXT}`)
     expect(await looks()).toMatchObject({ slug: { version }, formation: { web: 1, worker: 1 }, closed: false })
+    const back = await ops('rollback', '--yes')
+    expect(back.exitCode, back.stderr).toBe(0)
+    expect(back.stdout).toMatch(/serves again in the place of.*git repository still holds/s)
+    expect(await looks()).toMatchObject({ slug: { version: NEXT }, formation: { web: 1, worker: 1 }, closed: false })
+    const again = await ops('rollback', '--yes')
+    expect(again.exitCode, again.stderr).toBe(3)
   },
 )

@@ -3,7 +3,7 @@ import type { Step, StepContext } from '../../runbook/step.js'
 import { buildOf, type DeployOptions } from './deploy-options.js'
 
 /** Under this key a run notes what was in force before. */
-const FORMER = 'former'
+export const FORMER = 'former'
 
 /** Pushes the sources; what is built of them is in force at once. Taken back, the former code is, with the settings of now. */
 export function pushStep({ from, to, sources }: DeployOptions): Step {

@@ -4,24 +4,21 @@ import { MastodonVersion } from '../../mastodon/version.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
 import { plural, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
-import { closeStep, openStep, startAllStep, stopAllStep } from '../replace/close.js'
+import { startAllStep, stopAllStep } from '../replace/close.js'
 import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
 import { formationOf } from '../scale/scale.js'
 import { BACKUP, refuseInstance } from './check.js'
+import { closedFor, timedCloseStep, timedOpenStep } from './closed.js'
 import { buildOf, type DeployOptions } from './deploy-options.js'
 import { pushStep } from './deploy-push.js'
 import { gateBehindStep, gateInFrontStep } from './gate.js'
 import { keysStep } from './keys.js'
 import { appliedNoted, migrateStep } from './migrations.js'
-import type { Downtime, UpgradeResult } from './options.js'
+import type { UpgradeResult } from './options.js'
 import { replicaLag, withReplicas } from './replicas.js'
 import { lookStep, noteServed } from './serving.js'
 import { tidyStep, timed, tookNoted } from './took.js'
 import { CONFIGURED } from './upgrade.js'
-
-/** Under these keys a run notes when (milliseconds) visitors were sent away, and let in again. */
-const CLOSED = 'closed-at'
-const OPENED = 'opened-at'
 
 /**
  * Upgrades where the platform builds what is pushed to it and puts that into force at once: where something is migrated,
@@ -39,7 +36,7 @@ export const deploy: Runbook<DeployOptions, UpgradeResult> = {
   steps: async (_toolbox, options) => stepsOf(options).map(timed),
   result: async (toolbox, options, noted) => ({
     ...{ from: options.from, to: options.to, phases: 'single' },
-    downtime: downtimeNoted(noted),
+    downtime: closedFor(noted),
     took: tookNoted(stepsOf(options), noted),
     backup: safetyBackup(noted)?.path ?? null,
     ...{ applied: appliedNoted(noted), replicas: replicaLag(noted), kept: [] },
@@ -61,13 +58,13 @@ function serving(options: DeployOptions): Step[] {
 /** What is built is in force before it migrates. */
 function standingStill(options: DeployOptions): Step[] {
   return [
-    noting(CLOSED, 'before', closeStep()),
+    timedCloseStep(),
     stopAllStep(async () => undefined),
     pushStep(options),
     usingKeys(withReplicas(migrateStep('all', options))),
     startAllStep(),
     gateBehindStep(options),
-    noting(OPENED, 'after', openStep()),
+    timedOpenStep(),
   ]
 }
 
@@ -101,25 +98,6 @@ function usingKeys(step: Step): Step {
     await step.run(context)
   }
   return { ...step, run }
-}
-
-function noting(key: string, when: 'before' | 'after', step: Step): Step {
-  const noteNow = async ({ note, noted }: StepContext) => {
-    if (noted(key) === undefined) await note(key, String(Date.now()))
-  }
-  const run = async (context: StepContext) => {
-    if (when === 'before') await noteNow(context)
-    await step.run(context)
-    if (when === 'after') await noteNow(context)
-  }
-  return { ...step, run }
-}
-
-/** Null where the maintenance mode was on before, and stays on. */
-function downtimeNoted(noted: StepContext['noted']): Downtime | null {
-  const [closed, opened] = [noted(CLOSED), noted(OPENED)]
-  if (closed === undefined || opened === undefined) return null
-  return { milliseconds: Number(opened) - Number(closed), outages: 1, whole: true }
 }
 
 function leftToDo({ instance }: Toolbox, { leftToDo = [], checkout, sources }: DeployOptions): string[] {

@@ -29,13 +29,13 @@ export function gateStep(id: 'gate' | 'gate-again', { to }: Pick<UpgradeOptions,
 }
 
 /** Looks at what can be seen while visitors get the maintenance page. */
-export function gateBehindStep({ to }: UpgradeOptions): Step {
+export function gateBehindStep({ to }: Pick<UpgradeOptions, 'to'>): Step {
   const title = `Look whether ${to} works as far as it is seen from behind: processes, Sidekiq and its queues`
   return lookingStep('gate', title, to, [running, installed, sidekiq], SLOW_START_MS)
 }
 
 /** Looks as a visitor. */
-export function gateInFrontStep({ to }: UpgradeOptions): Step {
+export function gateInFrontStep({ to }: Pick<UpgradeOptions, 'to'>): Step {
   return lookingStep('gate-again', `Look whether ${to} answers visitors`, to, [web, streaming])
 }
 

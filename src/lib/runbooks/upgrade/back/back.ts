@@ -1,9 +1,6 @@
 import { namedBackup } from '../../../backups/named.js'
 import type { StoredBackup } from '../../../backups/store.js'
-import { accountsLeftBehind } from '../../../mastodon/upgrade/left-behind.js'
-import { MastodonVersion } from '../../../mastodon/version.js'
 import type { Consent, Runbook, Step } from '../../../runbook/step.js'
-import { plural } from '../../../text.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { backInTime, backText, compareStep, restoreStep } from '../../db/restore.js'
 import { analyzeStep } from '../../replace/analyze.js'
@@ -18,6 +15,7 @@ import { downtimeNoted, endWatchStep, watched } from '../downtime.js'
 import { gateStep } from '../gate.js'
 import type { Downtime } from '../options.js'
 import { refuse } from './check.js'
+import { leftBehindText } from './left-behind.js'
 import type { BackOptions } from './options.js'
 import { BACK } from './runs.js'
 import {
@@ -108,13 +106,10 @@ function restoreSteps(options: BackOptions, backup: StoredBackup): Step[] {
 }
 
 async function releaseConsent(toolbox: Toolbox, { from, to }: BackOptions): Promise<Consent> {
-  const versions = { older: MastodonVersion.of(to), newer: MastodonVersion.of(from) }
-  const left = await accountsLeftBehind(await toolbox.database(), versions)
   const serves = `${to} serves with the migrations that were applied; nothing that was written is lost.`
-  if (left === 0) return { kind: 'yes', question: `${serves} Go back from ${from} to ${to}?` }
-  const have = plural(left, 'local account has', 'local accounts have')
-  const loses = `${have} keys that ${to} does not know: other servers will not take what these send, until ${from} serves again.`
-  return { kind: 'domain', loses: `${serves}\n${loses}` }
+  const left = await leftBehindText(toolbox, { from, to })
+  if (left === undefined) return { kind: 'yes', question: `${serves} Go back from ${from} to ${to}?` }
+  return { kind: 'domain', loses: `${serves}\n${left}` }
 }
 
 async function restoreConsent(toolbox: Toolbox, options: BackOptions, backup: StoredBackup): Promise<Consent> {

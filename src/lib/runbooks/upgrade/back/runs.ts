@@ -4,34 +4,46 @@ import { findRun, listRuns, type RunRecord, unfinishedRun } from '../../../runbo
 import { unfinishedError } from '../../../runbook/run.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { type Kept, keptHere, theKept } from '../../db/kept.js'
+import { FORMER } from '../deploy-push.js'
 import type { UpgradeOptions } from '../options.js'
 import { WRITTEN } from '../serving.js'
 
-/** What journals call the run that takes an upgrade back. */
+/** What journals call the runs that take an upgrade back, by what they call the upgrade. */
 export const BACK = 'upgrade:back'
+export const DEPLOYED_BACK = 'upgrade:deploy-back'
+const BACKS: readonly string[] = [BACK, DEPLOYED_BACK]
+const UPGRADES: readonly string[] = ['upgrade', 'upgrade:deploy']
 
-/** What a rollback takes back: the run of an upgrade, or one that replaced the database. */
-export type Target = { upgrade: RunRecord } | { kept: Kept }
+/** What a rollback takes back: the run of an upgrade (`deployed`: of one that the platform built), or one that replaced the database. */
+export type Target = { upgrade: RunRecord } | { deployed: RunRecord } | { kept: Kept }
 
 /** Returns what the run did, or the newest run that can be taken back. @throws RefusedError where there is none. */
 export async function targetOf(toolbox: Toolbox, runId: string | undefined): Promise<Target> {
   await refuseUnfinished(toolbox)
   if (runId !== undefined) {
     const named = await findRun(runsDir(toolbox.instance.name), runId)
-    if (named?.header.runbook === 'upgrade') return { upgrade: await theUpgrade(toolbox, runId) }
+    if (named !== undefined && isUpgrade(named)) return targetFrom(await theUpgrade(toolbox, runId))
     return { kept: await theKept(toolbox, runId) }
   }
   const upgrade = (await upgradesHere(toolbox)).at(-1)
   if (upgrade === undefined) return { kept: await theKept(toolbox, undefined) }
   const [kept] = await keptHere(toolbox)
-  return kept !== undefined && kept.runId > upgrade.header.runId ? { kept } : { upgrade }
+  return kept !== undefined && kept.runId > upgrade.header.runId ? { kept } : targetFrom(upgrade)
+}
+
+function targetFrom(record: RunRecord): Target {
+  return record.header.runbook === 'upgrade' ? { upgrade: record } : { deployed: record }
+}
+
+function isUpgrade({ header }: RunRecord): boolean {
+  return UPGRADES.includes(header.runbook)
 }
 
 /** It would be the run that is meant. */
 async function refuseUnfinished(toolbox: Toolbox): Promise<void> {
   const unfinished = await unfinishedRun(runsDir(toolbox.instance.name))
   if (unfinished === undefined) return
-  if (unfinished.header.runbook !== 'upgrade') throw unfinishedError(unfinished)
+  if (!isUpgrade(unfinished)) throw unfinishedError(unfinished)
   throw new RefusedError({
     code: 'unfinished-run',
     message: `The upgrade, run ${unfinished.header.runId}, has not ended.`,
@@ -55,14 +67,17 @@ export async function theUpgrade(toolbox: Toolbox, runId: string): Promise<RunRe
 
 /** Returns the upgrades whose release was put in place, or whose migrations were begun, and that were not taken back since; oldest first. */
 async function upgradesHere(toolbox: Toolbox): Promise<RunRecord[]> {
-  if (toolbox.backend.releases?.change?.back === undefined) return []
+  const { releases } = toolbox.backend
+  if (releases?.change?.back === undefined && releases?.build === undefined) return []
   const all = await listRuns(runsDir(toolbox.instance.name))
   const back = new Set(all.flatMap(takenBackBy))
   return all.filter(record => stands(record) && !back.has(record.header.runId))
 }
 
-function stands({ header, end, steps, notes }: RunRecord): boolean {
-  if (header.runbook !== 'upgrade' || steps.get('switch') === 'undone') return false
+function stands(record: RunRecord): boolean {
+  const { header, end, steps, notes } = record
+  if (!isUpgrade(record) || steps.get('switch') === 'undone') return false
+  if (header.runbook !== 'upgrade') return (end?.end === 'done' || end?.end === 'abandoned') && notes.has(FORMER)
   if (end?.end === 'done') return notes.has(WRITTEN)
   return end?.end === 'abandoned' && (steps.has('switch') || BEGUN.some(key => notes.has(key)))
 }
@@ -71,7 +86,7 @@ function stands({ header, end, steps, notes }: RunRecord): boolean {
 const BEGUN = [WRITTEN, 'planned-all', 'planned-post']
 
 function takenBackBy({ header, end }: RunRecord): string[] {
-  return header.runbook === BACK && end?.end === 'done' ? [(header.options as { of: string }).of] : []
+  return BACKS.includes(header.runbook) && end?.end === 'done' ? [(header.options as { of: string }).of] : []
 }
 
 /** Returns what the upgrade was asked to do. */

@@ -15,7 +15,7 @@ import { type BackOptions, backOf } from './options.js'
  * Notes what is to run afterwards: what ran before an upgrade that was abandoned on its way, else what runs now. Where
  * nothing of a role runs any more, what the upgrade found running.
  */
-export function runningStep({ of }: BackOptions): Step {
+export function runningStep({ of }: Pick<BackOptions, 'of'>): Step {
   return {
     ...lookStep(),
     id: 'running',
@@ -30,7 +30,7 @@ export function runningStep({ of }: BackOptions): Step {
   }
 }
 
-function upgradeOf({ toolbox }: StepContext, of: string): Promise<RunRecord | undefined> {
+export function upgradeOf({ toolbox }: StepContext, of: string): Promise<RunRecord | undefined> {
   return findRun(runsDir(toolbox.instance.name), of)
 }
 

@@ -9,7 +9,8 @@ import { renderReport } from '../lib/report.js'
 import type { RunReport } from '../lib/runbook/run.js'
 import { chosenRun } from '../lib/runbooks/upgrade/chosen.js'
 import type { UpgradeResult } from '../lib/runbooks/upgrade/options.js'
-import { metByRun, plannedUpgrade, refusalOf, updatesFor } from '../lib/runbooks/upgrade/planned.js'
+import { metByRun, plannedTo, plannedUpgrade, refusalOf, updatesFor } from '../lib/runbooks/upgrade/planned.js'
+import { refNamed } from '../lib/runbooks/upgrade/ref.js'
 import { apartOf } from '../lib/runbooks/upgrade/rehearse/check.js'
 import { rehearsalOf } from '../lib/runbooks/upgrade/rehearse/chosen.js'
 import type { RehearsalOptions, RehearsalResult } from '../lib/runbooks/upgrade/rehearse/options.js'
@@ -41,7 +42,10 @@ export default class Upgrade extends OpsCommand<Answer> {
       exclusive: ['to'],
       summary: 'Look for newer releases, and for those that fix security problems.',
     }),
-    to: Flags.string({ helpValue: 'VERSION', summary: 'The release to upgrade to; the newest where none is named.' }),
+    to: Flags.string({
+      helpValue: 'VERSION',
+      summary: 'The release to upgrade to; the newest where none is named. On Heroku also a git ref of the checkout.',
+    }),
     rehearse: Flags.boolean({
       exclusive: ['check'],
       summary: 'Migrate a copy of the database with the new release, apart from the instance, and tell what was seen.',
@@ -53,6 +57,7 @@ export default class Upgrade extends OpsCommand<Answer> {
     'single-phase': Flags.boolean({ summary: 'Stop everything while the migrations run.' }),
     'no-backup': Flags.boolean({ summary: 'Make no backup before; has to be confirmed by the domain.' }),
     checkout: Flags.string({ helpValue: 'DIR', summary: 'On Heroku: a git checkout of what is deployed.' }),
+    rebase: Flags.boolean({ summary: 'On Heroku: put your own commits on top of the release, in place of a merge.' }),
     'discard-local-commits': Flags.boolean({
       summary: 'On Heroku: deploy the release without your own commits; has to be confirmed by the domain.',
     }),
@@ -64,13 +69,15 @@ export default class Upgrade extends OpsCommand<Answer> {
     const toolbox = await this.toolbox()
     if (flags.check) return this.#check(await updatesFor(toolbox))
     if (flags.rehearse) apartOf(toolbox)
-    const plan = await plannedUpgrade(toolbox, flags.to)
+    const ref = await refNamed(toolbox, flags.to, flags.checkout)
+    const plan = await (ref ? plannedTo(toolbox, ref) : plannedUpgrade(toolbox, flags.to))
     const refusal = refusalOf(plan, await metByRun(toolbox, plan))
     if (refusal) throw this.#beside(plan, refusal)
     const said = { singlePhase: flags['single-phase'], backup: !flags['no-backup'] }
     if (plan.steps.length === 0) return { plan }
     if (flags.rehearse) return this.#rehearse(plan, await rehearsalOf(toolbox, plan, { ...said, fresh: flags.fresh }))
-    const sources = { checkout: flags.checkout, discard: flags['discard-local-commits'] }
+    const { checkout, rebase, 'discard-local-commits': discard } = flags
+    const sources = { checkout, rebase, discard, ref }
     const chosen = await chosenRun(toolbox, plan, { ...said, ...sources }).catch(error => {
       throw toolbox.dryRun ? this.#beside(plan, error) : error
     })

@@ -7,6 +7,16 @@ export interface SourcesWanted {
   checkout?: string
   /** Deploy the release as its project made it: commits of the operator's own go. */
   discard: boolean
+  /** Put commits of the operator's own on top of the release, one by one; `discard`: without their former history. */
+  rebase?: boolean
+  /** In the checkout: what is deployed in place of the release that it calls itself (`to`). */
+  ref?: Ref
+}
+
+/** What a name of git leads to. */
+export interface Ref {
+  name: string
+  commit: string
 }
 
 /** A commit that the project of the release has not. */
@@ -29,6 +39,8 @@ export interface Sources {
   discards: boolean
   /** Whether the app's repository holds commits that these have not, so that the push has to be forced. */
   forced: boolean
+  /** The name of git that was asked for, where it is no release. */
+  ref?: string
 }
 
 /** The code and configuration that are in force. */
@@ -45,6 +57,11 @@ export interface Built {
 
 /** Where the platform builds a release from sources that are pushed to it, and puts it into force at once. */
 export interface ReleaseBuild {
+  /**
+   * Returns what a name of git leads to in the operator's checkout (without one: in that of the present folder), with the
+   * text of its lib/mastodon/version.rb; undefined where there is no checkout, or it has no such thing.
+   */
+  find(name: string, checkout?: string): Promise<(Ref & { versionFile: string }) | undefined>
   /**
    * Fetches the release, and brings the operator's own commits together with it. Nothing of the app changes.
    *

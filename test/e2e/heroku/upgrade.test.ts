@@ -9,7 +9,7 @@ import { Output } from '../../../src/lib/output.js'
 import type { Boundary } from '../../../src/lib/runbook/run.js'
 import { deployedBackOptionsOf } from '../../../src/lib/runbooks/upgrade/back/deployed/options.js'
 import { DEPLOYED_BACK, targetOf } from '../../../src/lib/runbooks/upgrade/back/runs.js'
-import { deployOptionsOf } from '../../../src/lib/runbooks/upgrade/deploy-options.js'
+import { deployOptionsOf, type SaidOfSources } from '../../../src/lib/runbooks/upgrade/deploy-options.js'
 import { plannedUpgrade } from '../../../src/lib/runbooks/upgrade/planned.js'
 import { type CliResult, cli, root } from '../../support/cli.js'
 import { killedRun } from '../../support/killed-run.js'
@@ -70,11 +70,15 @@ function ops(...words: string[]): Promise<CliResult> {
 }
 
 /** As the command makes them. */
-async function optionsTo(to: string): Promise<object> {
+async function optionsTo(to: string, said: Partial<SaidOfSources> = {}): Promise<object> {
   const output = new Output({ quiet: true, logLevel: 'error' })
   const toolbox = await openToolbox({ app: app.app }, { output, dryRun: false })
   const plan = await plannedUpgrade(toolbox, to)
-  return deployOptionsOf(toolbox, plan, { backup: true, discard: false }).finally(() => toolbox.close())
+  return deployOptionsOf(toolbox, plan, { backup: true, discard: false, ...said }).finally(() => toolbox.close())
+}
+
+async function refNow(name: string): Promise<NonNullable<SaidOfSources['ref']>> {
+  return { name, commit: (await fork.git('rev-parse', name)).trim() }
 }
 
 /** As the command makes them. */
@@ -103,6 +107,9 @@ async function killedAt(
 }
 
 const keys = () => Object.keys(app.config()).filter(name => name.startsWith('ACTIVE_RECORD_ENCRYPTION_'))
+/** Nothing is sealed with them here. */
+const forgetMeanwhile = () =>
+  app.setConfig(Object.fromEntries([...keys(), 'SET_MEANWHILE'].map(name => [name, null] as const)))
 const migrations = async () => Number(await app.psql('SELECT count(*) FROM schema_migrations'))
 const looks = async () => ({
   ...{ slug: app.slug(), formation: app.formation(), closed: app.maintenance(), keys: keys() },
@@ -161,7 +168,7 @@ test('abandoned when the push has acted: rollback puts the former code back, wit
   expect(keys()).toHaveLength(3)
   // The platform's own way back would have taken it along.
   expect(app.config().SET_MEANWHILE).toBe('yes')
-  app.setConfig({ SET_MEANWHILE: null })
+  forgetMeanwhile()
 })
 
 const BACK_PLACES: readonly Place[] = around('stop', 'code', 'reset', 'restore', 'start')
@@ -169,9 +176,13 @@ test.each(FULL ? [['4.2.9', BACK_PLACES] as const] : [])(
   'after migrations rollback brings the backup of %s back with its code, killed as often as one likes',
   async (_release, places) => {
     const [former, bio] = [await looks(), await localBios()]
-    const upgraded = await ops('upgrade', '--to', TO, '--yes')
+    const upgraded = await ops('upgrade', '--to', TO, '--rebase', '--yes')
     expect(upgraded.exitCode, upgraded.stderr).toBe(0)
     const newer = await looks()
+    const copies = ['log', '--format=%s', `${newer.slug.commit}^1..${newer.slug.commit}^2`, `^v${TO}`]
+    const names = ['-C', app.repository ?? '', 'fetch', '--quiet', upstream.dir, 'tag', `v${TO}`]
+    await must('git', names)
+    expect(await must('git', ['-C', app.repository ?? '', ...copies])).toBe('Greet people by name\nOur own style')
     await app.psql(`UPDATE accounts SET note = 'since' WHERE domain IS NULL`)
     app.setConfig({ SET_MEANWHILE: 'yes' })
     const unconfirmed = await ops('rollback', '--yes')
@@ -190,7 +201,7 @@ test.each(FULL ? [['4.2.9', BACK_PLACES] as const] : [])(
     expect(await looks()).toEqual({ ...former, keys: newer.keys })
     expect(await localBios()).toBe(bio)
     expect(app.config().SET_MEANWHILE).toBe('yes')
-    app.setConfig({ SET_MEANWHILE: null })
+    forgetMeanwhile()
   },
   900_000,
 )
@@ -223,6 +234,31 @@ test.each(FULL ? ['--dry-run'] : [])('%s changes nothing, and names the plain li
       line,
     ).not.toEqual([])
   expect(written(from)).toEqual([])
+})
+
+test.each(FULL ? ['next'] : [])('a branch %s is deployed as the release that it calls itself', async ref => {
+  await fork.git('checkout', '--quiet', '-b', ref, `v${TO}`)
+  await fork.git('cherry-pick', 'main~1', 'main')
+  await fork.git('checkout', '--quiet', 'main')
+  const words = ['upgrade', '--to', ref, '--checkout', fork.dir]
+  const planned = await ops(...words, '--dry-run', '--json')
+  expect(planned.exitCode, planned.stderr).toBe(0)
+  const { plan } = JSON.parse(planned.stdout) as { plan: object }
+  expect(plan).toMatchObject({ to: TO, ref: { name: ref, commit: (await fork.git('rev-parse', ref)).trim() } })
+  expect((await ops(...words, '--dry-run')).stdout).toContain(`${ref} (`)
+  for (const [name, code] of [
+    ['main', 'ref-of-installed-release'],
+    ['nothing', 'unknown-release'],
+    ['HEAD:lib', 'unknown-release'],
+  ]) {
+    const refused = await ops('upgrade', '--to', name ?? '', '--checkout', fork.dir, '--json')
+    expect(refused.exitCode, refused.stderr).toBe(3)
+    expect(refused.stdout).toContain(code)
+  }
+  await killedAt(['push', 'acted'], 'run', await optionsTo(TO, { ref: await refNow(ref), checkout: fork.dir }))
+  expect(await must('git', ['-C', app.repository ?? '', 'rev-parse', 'main^2'])).toBe((await refNow(ref)).commit)
+  const { exitCode, stderr } = await ops('resume', '--undo')
+  expect(exitCode, stderr).toBe(0)
 })
 
 test('it is upgraded with the commits of the own, though connections are lost and a one-off is asked for twice', async () => {

@@ -5,7 +5,7 @@ import type { Outcome } from '../../runner.js'
 import { printableLine, shellLine } from '../../text.js'
 import type { Config } from '../backend.js'
 import { readText, records, toRecord } from '../json.js'
-import type { Built, ReleaseBuild, Sources, SourcesWanted } from '../release-build.js'
+import type { Built, Ref, ReleaseBuild, Sources, SourcesWanted } from '../release-build.js'
 import type { HerokuApp } from './app.js'
 import type { Git } from './git.js'
 import { preparedSources } from './sources.js'
@@ -35,6 +35,17 @@ export class HerokuBuild implements ReleaseBuild {
     this.#config = parts.config
     this.#upstream = parts.upstream
     this.#checkout = parts.checkout
+  }
+
+  /** What begins with a dash would be an option of git's. */
+  async find(name: string, given?: string): Promise<(Ref & { versionFile: string }) | undefined> {
+    const checkout = given ?? (await this.#checkout())
+    if (checkout === undefined || name === '' || name.startsWith('-') || name.includes('\0')) return undefined
+    const words = ['rev-parse', '--quiet', '--verify', `${name}^{commit}`]
+    const commit = (await this.#git.readIn(checkout, words))?.trim()
+    if (commit === undefined) return undefined
+    const versionFile = await this.#git.readIn(checkout, ['show', `${commit}:lib/mastodon/version.rb`])
+    return { name, commit, versionFile: versionFile ?? '' }
   }
 
   async prepare(wanted: SourcesWanted, onProgress: (text: string) => void): Promise<Sources> {

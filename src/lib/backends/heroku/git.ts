@@ -106,6 +106,16 @@ export class Git {
     })
   }
 
+  /** Returns what it printed in another folder, which is not touched; undefined when it fails. */
+  async readIn(folder: string, args: readonly string[]): Promise<string | undefined> {
+    const words = ['-C', folder, ...args]
+    const invocation = { file: 'git', args: words, effect: 'read', timeoutMs: LOCAL_MS, env: { LC_ALL: 'C' } } as const
+    const outcome = await this.#runner.run(invocation).catch((error: unknown) => {
+      throw programIsMissing(error) ? noGit() : error
+    })
+    return outcome.exitCode === 0 ? outcome.stdout : undefined
+  }
+
   #settings({ asLogin }: GitHow): string[] {
     const helper = `credential.${this.#base()}.helper`
     const login = asLogin ? [`${helper}=`, `${helper}=${HELPER}`] : []

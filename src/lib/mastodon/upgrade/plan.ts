@@ -33,6 +33,8 @@ export interface UpgradeStep {
 export interface UpgradePlan {
   from: string
   to: string
+  /** What is deployed in place of the target, which its code calls itself; absent for a release. */
+  ref?: { name: string; commit: string }
   /** The releases to deploy in turn; empty when there is nothing to do, or no path. */
   steps: readonly UpgradeStep[]
   /** The minor series of which none is deployed. */

@@ -26,7 +26,7 @@ interface Line {
 
 const plain = (text: string): Line => ({ head: '', text })
 
-function heading({ from, to, steps, newer, supportEnds, refusals }: UpgradePlan): Line[] {
+function heading({ from, to, ref, steps, newer, supportEnds, refusals }: UpgradePlan): Line[] {
   const what = `Mastodon ${from} to ${to}`
   const head =
     steps.length > 0
@@ -35,7 +35,16 @@ function heading({ from, to, steps, newer, supportEnds, refusals }: UpgradePlan)
         ? `${what}: refused.`
         : `Mastodon ${from} is installed: nothing to do.`
   const ends = supportEnds === null ? [] : [plain(`Support of its series ends on ${supportEnds}.`)]
-  return [plain(head), ...(newer === null ? [] : [plain(newerText(newer))]), ...ends]
+  return [
+    plain(head),
+    ...(ref ? [plain(refText(ref, to))] : []),
+    ...(newer === null ? [] : [plain(newerText(newer))]),
+    ...ends,
+  ]
+}
+
+function refText({ name, commit }: NonNullable<UpgradePlan['ref']>, to: string): string {
+  return `${name} (${commit.slice(0, 12)}) is no release. Its code calls itself ${to}, and is taken for that: what it has besides is not known here.`
 }
 
 function inTurn(steps: readonly UpgradeStep[]): string {

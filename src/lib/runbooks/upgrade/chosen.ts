@@ -27,7 +27,7 @@ export async function chosenRun(
     const options = await deployOptionsOf(toolbox, plan, said)
     return { runbook: deploy as unknown as Chosen['runbook'], options, own: options.sources.own }
   }
-  if (said.discard || said.checkout !== undefined) throw nothingIsBuilt(toolbox)
+  if (said.discard || said.rebase || said.checkout !== undefined) throw nothingIsBuilt(toolbox)
   if (toolbox.dryRun && releases?.change === undefined) return undefined
   return { runbook: upgrade, options: optionsOf(toolbox, plan, said) }
 }
@@ -35,7 +35,7 @@ export async function chosenRun(
 function nothingIsBuilt({ backend }: Toolbox): UsageError {
   return new UsageError({
     code: 'nothing-is-built',
-    message: `--checkout and --discard-local-commits mean nothing for ${backend.title}.`,
+    message: `--checkout, --rebase and --discard-local-commits mean nothing for ${backend.title}.`,
     cause: 'They are for a platform that builds what is pushed to it.',
     next: 'Leave them out.',
   })

@@ -2,7 +2,7 @@ import { RefusedError } from '../../errors.js'
 import { hasForeignKeys } from '../../mastodon/releases.js'
 import { MastodonVersion } from '../../mastodon/version.js'
 import type { Consent, Runbook, Step, StepContext } from '../../runbook/step.js'
-import { plural, shellLine } from '../../text.js'
+import { plural, printableLine, shellLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
 import { startAllStep, stopAllStep } from '../replace/close.js'
 import { safetyBackup, safetyBackupStep } from '../replace/safety-backup.js'
@@ -75,9 +75,13 @@ function consentOf({ from, to, backup, coexist, sources }: DeployOptions, domain
     ...(backup ? [] : ['No backup is made: once the migrations ran there is no way back.']),
   ]
   if (loses.length > 0) return { kind: 'domain', loses: loses.join(' ') }
-  const own = sources.own.length === 0 ? '' : ` with ${plural(sources.own.length, 'commit')} of your own`
   const stop = coexist ? '' : ' It stands still while that is built and migrates.'
-  return { kind: 'yes', question: `Upgrade ${domain} from ${from} to ${to}${own}?${stop}` }
+  return { kind: 'yes', question: `Upgrade ${domain} from ${from} to ${to}${withWhat(sources)}?${stop}` }
+}
+
+function withWhat({ ref, own }: DeployOptions['sources']): string {
+  if (ref !== undefined) return `, by the code of ${printableLine(ref)}`
+  return own.length === 0 ? '' : ` with ${plural(own.length, 'commit')} of your own`
 }
 
 /** Rows without a counterpart would be in the way of the first foreign keys. */

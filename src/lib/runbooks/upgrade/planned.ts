@@ -5,7 +5,9 @@ import { type Availability, availableReleases } from '../../mastodon/upgrade/ava
 import { type UpgradePlan, upgradePath } from '../../mastodon/upgrade/plan.js'
 import { newestPlannable } from '../../mastodon/upgrade/stops.js'
 import type { UpgradeSurroundings } from '../../mastodon/upgrade/surroundings.js'
+import { printableLine } from '../../text.js'
 import type { Toolbox } from '../../toolbox.js'
+import type { NamedRef } from './ref.js'
 import { surroundingsOf } from './surroundings.js'
 
 /** Returns the releases that are newer than the installed one; the instance's UPDATE_CHECK_URL says who is asked. */
@@ -13,6 +15,11 @@ export async function updatesFor(toolbox: Toolbox): Promise<Availability> {
   const config = await toolbox.app.config().catch(() => new Map<string, string>())
   const url = config.get('UPDATE_CHECK_URL') ?? toolbox.instance.ambient.updateCheckUrl
   return availableReleases(await toolbox.app.version(), { url })
+}
+
+/** Returns the plan to what is no release: to the one that its code calls itself. */
+export async function plannedTo(toolbox: Toolbox, { name, commit, version }: NamedRef): Promise<UpgradePlan> {
+  return { ...(await plannedUpgrade(toolbox, version)), ref: { name: printableLine(name), commit } }
 }
 
 /** Returns the plan to a release; to the newest that can be planned, where none is named. */

@@ -39,7 +39,10 @@ async function refuseOtherCode(toolbox: Toolbox, { of, commit, former }: Deploye
     code: 'other-code-since',
     message: `Other code was deployed since run ${of}: going back would lose it.`,
     cause: `In force is ${found.label}${found.commit === undefined ? '' : ` (${found.commit.slice(0, 12)})`}; the run has pushed ${commit.slice(0, 12)}.`,
-    next: 'Take the newer upgrade back first (mstdn-ops runs lists them). What was pushed by hand: heroku releases, then heroku releases:rollback to the one of the upgrade, with config vars of that time; and run the command again.',
+    next: [
+      'An upgrade: take it back first (mstdn-ops rollback; mstdn-ops runs lists them).',
+      'What was pushed by hand: heroku releases:rollback to the release of the upgrade (it takes config vars of then along), then run the command again.',
+    ].join('\n'),
   })
 }
 

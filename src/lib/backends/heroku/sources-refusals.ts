@@ -108,12 +108,16 @@ export function copiesMissing({ wanted }: Known, missing: readonly OwnCommit[]):
 
 export function refLacks({ wanted }: Known, ref: string, lost: readonly OwnCommit[]): RefusedError {
   const { checkout = '.' } = wanted
+  const at = ['git', '-C', checkout]
+  const branch = 'with-own-commits'
   return new RefusedError({
     code: 'ref-lacks-commits',
     message: `${printableLine(ref)} lacks ${plural(lost.length, 'commit')} of your own that the app runs.`,
     cause: listed(lost),
     next: [
-      `Take them over: ${shellLine(['git', '-C', checkout, 'checkout', ref])}, ${shellLine(['git', '-C', checkout, 'cherry-pick', ...oldestFirst(lost)])}, then run the command again.`,
+      shellLine([...at, 'checkout', '-b', branch, ref]),
+      shellLine([...at, 'cherry-pick', '--keep-redundant-commits', ...oldestFirst(lost)]),
+      shellLine(['mstdn-ops', 'upgrade', '--to', branch, '--checkout', checkout]),
       'Or leave them out: --discard-local-commits, confirmed by the domain',
     ].join('\n'),
   })

@@ -10,7 +10,8 @@ export interface Apart {
   /** Makes the place of this key. What serves is not touched. */
   open(key: string): Promise<void>
   /**
-   * Runs a process there to its end: with the variables of the app, but for those that lead to a server.
+   * Runs a process there to its end: with the variables of the app, but for those that lead to a server. When this process
+   * dies, so does that one.
    *
    * @throws RefusedError when it could not be started; the reason of `stop`.
    */

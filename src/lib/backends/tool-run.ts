@@ -27,12 +27,25 @@ const FED = `m=$1 s=$2; shift 2; unset PGSERVICE PGHOSTADDR PGOPTIONS; export LC
 echo "$m start" >&2; sh -c "trap : TERM; $s" tool "$@"; r=$?
 printf '\\n%s end %s\\n' "$m" "$r" >&2; exit "$r"`
 
+/**
+ * For a container of its own, whose end ends whatever is left in it: the program gets ten seconds to end by itself. No
+ * markers, for the engine tells how it ended.
+ */
+const LEASHED_CONTAINER = `exec 3<&0; "$@" </dev/null 3<&- & p=$!
+{ while read -r _ <&3; do :; done; kill -TERM "$p"; sleep 10; kill -KILL "$p"; } >/dev/null 2>&1 & w=$!
+exec 3<&-; wait "$p"; r=$?; kill -KILL "$w" 2>/dev/null; exit "$r"`
+
 /** Enough for a start marker and the first complaints, and for the last ones and the end marker. */
 const KEPT = 32 * 1024
 
 /** Returns the words that run the script on a leash. */
 export function leashed({ script, args = [], fed }: ToolScript, nonce: string): string[] {
   return ['sh', '-c', fed ? FED : LEASHED, 'mstdn-ops', nonce, script, ...args]
+}
+
+/** Returns the words of a container that ends when its standard input does. */
+export function leashedContainer(argv: readonly string[]): string[] {
+  return ['sh', '-c', LEASHED_CONTAINER, 'mstdn-ops', ...argv]
 }
 
 /** Returns the run of what {@link leashed} started. */

@@ -1,6 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
 import type { Toolbox } from '../toolbox.js'
 import type { Database } from './access.js'
+import { sqlState } from './problems.js'
 import { quoteIdent, quoteLiteral } from './quote.js'
 import { drillPrefix, isAllowed, settingText } from './scratch.js'
 
@@ -26,7 +27,17 @@ export async function createApartRole(maintenance: Database, name: string): Prom
   await maintenance.write(`${start} ${quoteLiteral(verifierOf(password))}`, [], { recordAs: `${start} '…'` })
   // Who is no superuser can only give a database to a role that it belongs to.
   if (!(await isSuperuser(maintenance))) await maintenance.write(`GRANT ${quoteIdent(name)} TO CURRENT_USER`)
+  await noticeLostClients(maintenance, name)
   return password
+}
+
+/** From 14 on a server ends the statement of a client that has gone, where its platform can tell (22023 where not). */
+async function noticeLostClients(maintenance: Database, name: string): Promise<void> {
+  if ((await maintenance.serverVersionNum()) < 140_000) return
+  const statement = `ALTER ROLE ${quoteIdent(name)} SET client_connection_check_interval TO '2s'`
+  await maintenance.write(statement).catch(error => {
+    if (sqlState(error) !== '22023') throw error
+  })
 }
 
 /** Lets the role log in for another day: what was before may have taken most of the last one. */

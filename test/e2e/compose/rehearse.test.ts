@@ -147,7 +147,7 @@ test(
 
 /** What another run finds is the most while the process runs. */
 test.each(FULL ? (['SIGKILL', 'SIGINT'] as const) : (['SIGKILL'] as const))(
-  'ended by %s while it migrates: a kill holds up nobody; a backup ends its migrations, and the next one clears it away',
+  'ended by %s while it migrates: its migrations end with it, a kill holds up nobody, and the next one clears it away',
   async signal => {
     await stack.writeEnv({ STANDIN_SLEEP_MIGRATION: '20231210154528:600' })
     const run = story.start(['upgrade', '--to', '4.3.8', '--rehearse'])
@@ -158,10 +158,26 @@ test.each(FULL ? (['SIGKILL', 'SIGINT'] as const) : (['SIGKILL'] as const))(
     run.signal(signal)
     expect(await run.ended, run.said()).toBe(signal === 'SIGKILL' ? 137 : 130)
     if (signal === 'SIGINT') return expectUntouched()
+    await expect.poll(migrating, { timeout: 60_000 }).toEqual([])
     const made = await story.tool('db:backup')
     expect(made.exitCode, made.stderr).toBe(0)
     expect(await left()).toEqual([expect.stringContaining('mstdn_ops')])
     await expectNextWell()
+  },
+  PATIENCE,
+)
+
+test.each(FULL ? ['SIGHUP'] : [])(
+  'a terminal that goes away (%s) ends neither the rehearsal nor its migrations',
+  async () => {
+    await stack.writeEnv({ STANDIN_SLEEP_MIGRATION: '20231210154528:20' })
+    const run = story.start(['upgrade', '--to', '4.3.8', '--rehearse'])
+    await run.until('1 of 5')
+    await stack.writeEnv({ STANDIN_SLEEP_MIGRATION: null })
+    run.signal('SIGHUP')
+    expect(await run.ended, run.said()).toBe(0)
+    expect(run.said()).toContain('may go ahead')
+    await expectUntouched()
   },
   PATIENCE,
 )
@@ -210,6 +226,15 @@ test(
   },
   PATIENCE,
 )
+
+/** The containers of migrations that run, and the sessions of a rehearsal's role. */
+async function migrating(): Promise<string[]> {
+  const lists = [
+    await must('docker', ['ps', '-q', '--filter', label(), '--filter', 'label=mstdn-ops.apart.kind=process']),
+    await stack.psql("SELECT pid FROM pg_stat_activity WHERE usename LIKE 'mstdn_ops%'"),
+  ]
+  return lists.flatMap(list => list.split('\n')).filter(Boolean)
+}
 
 /** The process reaches neither the live Redis nor the other services, and its role reads nothing of the live database. */
 async function expectApart(): Promise<void> {

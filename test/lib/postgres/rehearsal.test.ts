@@ -54,7 +54,12 @@ test('the role has the settings of the app’s own, those for the live database 
   const [row] = await admin.query<{ lines: string[] }>(
     "SELECT setconfig AS lines FROM pg_db_role_setting WHERE setrole = 'apart_settled'::regrole",
   )
-  expect(row?.lines.sort()).toEqual(['lock_timeout=5s', 'search_path="$user", public', 'statement_timeout=90s'])
+  expect(row?.lines.sort()).toEqual([
+    'client_connection_check_interval=2s',
+    'lock_timeout=5s',
+    'search_path="$user", public',
+    'statement_timeout=90s',
+  ])
   await app.write('DROP ROLE apart_settled')
   await Promise.all([app.close(), admin.close()])
 })

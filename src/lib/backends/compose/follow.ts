@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Channel } from '../../runner.js'
 import type { Container } from './containers.js'
 import type { Stack } from './stack.js'
 
@@ -7,10 +8,7 @@ import type { Stack } from './stack.js'
  *
  * The last ones may be missing: following ends with the container, whose output may not all be in its log yet.
  */
-async function followLines(stack: Stack, container: Container, onLine: (line: string) => void): Promise<number> {
-  const channel = await stack.parts.runner.open(stack.project.docker(['logs', '-f', container.id]))
-  channel.stdin.end()
-  channel.stderr.resume()
+async function followLines(channel: Channel, onLine: (line: string) => void): Promise<number> {
   let count = 0
   const handOn = (line: string, ended: boolean) => {
     if (!ended) return
@@ -21,18 +19,26 @@ async function followLines(stack: Stack, container: Container, onLine: (line: st
   return count
 }
 
+async function openLog(stack: Stack, container: Container): Promise<Channel> {
+  const channel = await stack.parts.runner.open(stack.project.docker(['logs', '-f', container.id]))
+  channel.stdin.end()
+  channel.stderr.resume()
+  return channel
+}
+
 /**
- * Follows a container to its end and returns all that it printed, read once it is over.
+ * Follows a container to its end and returns all that it printed, read once it is over. `channel` is what follows it; its
+ * log where absent.
  *
  * @throws what `whenOver` throws, which waits until the container has ended.
  */
 export async function followToEnd(
   stack: Stack,
   container: Container,
-  parts: { onLine?: (line: string) => void; whenOver: () => Promise<void> },
+  parts: { onLine?: (line: string) => void; whenOver: () => Promise<void>; channel?: Channel },
 ): Promise<{ stdout: string; stderr: string }> {
   const { onLine = () => undefined, whenOver } = parts
-  const told = await followLines(stack, container, onLine)
+  const told = await followLines(parts.channel ?? (await openLog(stack, container)), onLine)
   await whenOver()
   const { stdout, stderr } = await stack.parts.runner.run(stack.project.docker(['logs', container.id]))
   for (const line of linesIn(stdout).slice(told)) onLine(line)

@@ -11,11 +11,11 @@ import { chosenRun } from '../lib/runbooks/upgrade/chosen.js'
 import type { UpgradeResult } from '../lib/runbooks/upgrade/options.js'
 import { metByRun, plannedTo, plannedUpgrade, refusalOf, updatesFor } from '../lib/runbooks/upgrade/planned.js'
 import { refNamed } from '../lib/runbooks/upgrade/ref.js'
-import { apartOf } from '../lib/runbooks/upgrade/rehearse/check.js'
 import { rehearsalOf } from '../lib/runbooks/upgrade/rehearse/chosen.js'
 import type { RehearsalOptions, RehearsalResult } from '../lib/runbooks/upgrade/rehearse/options.js'
 import { rehearse } from '../lib/runbooks/upgrade/rehearse/rehearse.js'
 import { rehearsedText } from '../lib/runbooks/upgrade/rehearse/text.js'
+import { apartOf } from '../lib/runbooks/upgrade/rehearse/where.js'
 import { upgradedText } from '../lib/runbooks/upgrade/text.js'
 
 type Planned<R extends object> = { plan: UpgradePlan; own?: readonly OwnCommit[] } & Partial<RunReport<R>>
@@ -27,7 +27,8 @@ export default class Upgrade extends OpsCommand<Answer> {
     'Where the releases allow it, the old one serves until its processes are started anew: the first migrations run ' +
     'with the new release beside it, the post-deployment ones when the new one was seen to work. Until then a failure ' +
     'leaves the old one serving.\n' +
-    '--rehearse tries all of it beside the live instance first, and ends with 7 where it would not end well. ' +
+    '--rehearse tries all of it beside the live instance first, and ends with 7 where it would not end well; with --in ' +
+    'sandbox it does so without a role or any work on the live database server. ' +
     '--check asks for newer releases and ends with 7 when there are some; --dry-run shows the plan, and ends with 3 ' +
     'when something is in its way.'
   static override examples = [
@@ -35,6 +36,7 @@ export default class Upgrade extends OpsCommand<Answer> {
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %> --to v4.5.20 --dry-run',
     '<%= config.bin %> <%= command.id %> --to v4.5.20 --rehearse',
+    '<%= config.bin %> <%= command.id %> --to v4.5.20 --rehearse --in sandbox',
     '<%= config.bin %> <%= command.id %> --to v4.5.20',
   ]
   static override flags = {
@@ -53,6 +55,11 @@ export default class Upgrade extends OpsCommand<Answer> {
     fresh: Flags.boolean({
       dependsOn: ['rehearse'],
       summary: 'Rehearse with a new dump rather than the newest backup.',
+    }),
+    in: Flags.string({
+      dependsOn: ['rehearse'],
+      options: ['server', 'sandbox'],
+      summary: 'Where the copy is: on the live database server, or on one of its own that is thrown away.',
     }),
     'single-phase': Flags.boolean({ summary: 'Stop everything while the migrations run.' }),
     'no-backup': Flags.boolean({ summary: 'Make no backup before; has to be confirmed by the domain.' }),
@@ -75,7 +82,7 @@ export default class Upgrade extends OpsCommand<Answer> {
     if (refusal) throw this.#beside(plan, refusal)
     const said = { singlePhase: flags['single-phase'], backup: !flags['no-backup'] }
     if (plan.steps.length === 0) return { plan }
-    if (flags.rehearse) return this.#rehearse(plan, await rehearsalOf(toolbox, plan, { ...said, fresh: flags.fresh }))
+    if (flags.rehearse) return this.#rehearse(plan, await rehearsalOf(toolbox, plan, { ...said, ...flags }))
     const { checkout, rebase, 'discard-local-commits': discard } = flags
     const sources = { checkout, rebase, discard, ref }
     const chosen = await chosenRun(toolbox, plan, { ...said, ...sources }).catch(error => {

@@ -53,16 +53,15 @@ function forADay(): string {
 const NOT_COPIED = ['role', 'session_authorization']
 
 /**
- * Gives the role the settings that this user's own role has in all databases and in `live`, which win: timeouts end a
- * migration there as they would here. Returns the settings that this user may not give it.
+ * Gives the role the settings that the live session's own role has in all databases and in that one, which win: timeouts
+ * end a migration there as they would here. Returns the settings that the user of `maintenance` may not give it.
  */
-export async function copyRoleSettings(maintenance: Database, role: string, live: string): Promise<string[]> {
-  const rows = await maintenance.query<{ line: string }>(
+export async function copyRoleSettings(live: Database, maintenance: Database, role: string): Promise<string[]> {
+  const rows = await live.query<{ line: string }>(
     `SELECT s.line FROM pg_db_role_setting r LEFT JOIN pg_database d ON d.oid = r.setdatabase,
        unnest(r.setconfig) WITH ORDINALITY AS s (line, at)
      WHERE r.setrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
-       AND (r.setdatabase = 0 OR d.datname = $1) ORDER BY r.setdatabase <> 0, s.at`,
-    [live],
+       AND (r.setdatabase = 0 OR d.datname = current_database()) ORDER BY r.setdatabase <> 0, s.at`,
   )
   const settings = new Map(
     rows.map(({ line }) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),

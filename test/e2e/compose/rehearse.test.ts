@@ -214,7 +214,7 @@ test(
     const ledger = new Ledger()
     const runner = new Runner({ output, ledger, dryRun: false })
     const backend = await composeBackend({ projectDir: stack.projectDir }, { output, ledger, runner, terminal: false })
-    await backend.apart?.open('down')
+    await backend.apart?.open('down', { server: 'live' })
     await stack.compose('stop', 'db')
     expect(await backend.apart?.close()).toBe(1)
     const id = await stack.containerOf('db')

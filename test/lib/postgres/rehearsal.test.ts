@@ -48,9 +48,9 @@ test('the role has the settings of the app’s own, those for the live database 
   await admin.write(`ALTER ROLE settled IN DATABASE ${live} SET statement_timeout TO '90s'`)
   await admin.write("ALTER ROLE settled IN DATABASE postgres SET work_mem TO '9MB'")
   await admin.write("ALTER ROLE settled SET log_statement TO 'none'")
-  const app = await as('settled', 'settled')
+  const [app, own] = [await as('settled', 'settled'), await as('settled', 'settled', live)]
   await createApartRole(app, 'apart_settled')
-  expect(await copyRoleSettings(app, 'apart_settled', live)).toEqual(['log_statement'])
+  expect(await copyRoleSettings(own, app, 'apart_settled')).toEqual(['log_statement'])
   const [row] = await admin.query<{ lines: string[] }>(
     "SELECT setconfig AS lines FROM pg_db_role_setting WHERE setrole = 'apart_settled'::regrole",
   )
@@ -61,7 +61,7 @@ test('the role has the settings of the app’s own, those for the live database 
     'statement_timeout=90s',
   ])
   await app.write('DROP ROLE apart_settled')
-  await Promise.all([app.close(), admin.close()])
+  await Promise.all([app.close(), own.close(), admin.close()])
 })
 
 test('tables of another owner are in the way, and the line that is told gives them to the app', async () => {

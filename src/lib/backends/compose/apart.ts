@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RefusedError } from '../../errors.js'
 import type { Outcome } from '../../runner.js'
-import type { Apart, ApartCommand } from '../apart.js'
-import type { AppOutcome, ReleaseChange } from '../backend.js'
+import type { Apart, ApartCommand, OwnServer } from '../apart.js'
+import type { AppOutcome, DiskSpace, ReleaseChange } from '../backend.js'
 import { firstLine } from '../complaints.js'
 import { leashedContainer } from '../tool-run.js'
 import { ApartEngine, KIND_LABEL, LIMIT_MS, nameOf, notStarted } from './apart-engine.js'
 import { DATABASE_ALIAS, environmentApart, REDIS_ALIAS } from './apart-environment.js'
+import { OWN_PORT, ownServer, roomForOwnServer, startOwnServer } from './apart-postgres.js'
 import { startedOnLeash } from './apart-process.js'
 import type { Container } from './containers.js'
 import { type PostgresServer, postgresServerOf, shown } from './postgres.js'
@@ -17,12 +18,16 @@ import type { Stack } from './stack.js'
 
 const PAUSE_MS = 250
 
-/** A network of its own without a way out, to which the database's container is connected for a while. */
+/**
+ * A network of its own without a way out, to which the database's container is connected for a while, or a server of the
+ * same image that has nothing but the network.
+ */
 export class ComposeApart implements Apart {
   readonly #stack: Stack
   readonly #engine: ApartEngine
   readonly #environment: AppEnvironment
   readonly #releases: Pick<ReleaseChange, 'parts'>
+  readonly #own = new Map<string, OwnServer>()
 
   constructor(stack: Stack, environment: AppEnvironment, releases: Pick<ReleaseChange, 'parts'>) {
     this.#stack = stack
@@ -35,22 +40,25 @@ export class ComposeApart implements Apart {
     await this.#servers()
   }
 
-  async open(key: string): Promise<void> {
+  async open(key: string, { server, settings = {} }: Parameters<Apart['open']>[1]): Promise<void> {
     const { database, redis } = await this.#servers()
-    const name = nameOf(key)
-    await this.#engine.must(['network', 'create', '--internal', ...this.#engine.labels(key), name])
-    await this.#engine.must(['network', 'connect', '--alias', DATABASE_ALIAS, name, database.id])
-    const place = [
-      '--name',
-      `${name}-redis`,
-      ...this.#engine.labels(key),
-      '--network',
-      name,
-      '--network-alias',
-      REDIS_ALIAS,
-    ]
+    const [name, labels] = [nameOf(key), this.#engine.labels(key)]
+    await this.#engine.must(['network', 'create', '--internal', ...labels, name])
+    if (server === 'own') await startOwnServer(this.#engine, key, { like: database, settings })
+    else await this.#engine.must(['network', 'connect', '--alias', DATABASE_ALIAS, name, database.id])
+    const place = ['--name', `${name}-redis`, ...labels, '--network', name, '--network-alias', REDIS_ALIAS]
     await this.#engine.must(['run', '-d', '--pull', 'never', ...place, redis.image])
     if (!this.#stack.parts.runner.dryRun) await this.#untilAnswers(`${name}-redis`)
+  }
+
+  async room(): Promise<DiskSpace[]> {
+    return roomForOwnServer(this.#stack, (await this.#servers()).database)
+  }
+
+  own(key: string): OwnServer {
+    const found = this.#own.get(key) ?? ownServer(this.#stack, key)
+    this.#own.set(key, found)
+    return found
   }
 
   async run(command: ApartCommand): Promise<AppOutcome> {
@@ -70,9 +78,9 @@ export class ComposeApart implements Apart {
   /** Makes the container. The environment goes by the client's own: it holds secrets, and `-e NAME` takes the value from there. */
   async #make({ key, release, argv, env, secrets, database }: ApartCommand): Promise<Outcome> {
     const service = await this.#stack.appService()
-    const { server } = await this.#servers()
+    const port = database.server === 'own' ? OWN_PORT : portOf((await this.#servers()).server)
     const app = (await this.#stack.configuration.service(service))?.environment ?? new Map<string, string>()
-    const hidden = { ...environmentApart(app, { ...database, port: portOf(server) }), ...secrets }
+    const hidden = { ...environmentApart(app, { ...database, port }), ...secrets }
     const names = Object.keys(hidden).flatMap(name => ['-e', name])
     const open = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
     const labels = [...this.#engine.labels(key), '--label', `${KIND_LABEL}=process`]

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { RefusedError } from '../../errors.js'
 import type { Invocation } from '../../runner.js'
 import { shellLine } from '../../text.js'
-import type { PostgresConnector, PostgresTarget, PostgresTools } from '../backend.js'
+import type { PostgresConnector, PostgresTarget, PostgresTools, ToolScript } from '../backend.js'
 import { randomNonce } from '../nonce.js'
 import { leashed, toolRun } from '../tool-run.js'
 import { decoded, serverUrl } from '../urls.js'
@@ -94,22 +94,7 @@ export class ComposePostgres implements PostgresConnector {
   /** A client older than the server is refused by it, so the server's own container comes first. */
   async tools(): Promise<PostgresTools> {
     const { server, seat, reach } = await this.#seat()
-    const { user, password } = server
-    const variables = { ...connectionVariables(reach), PGUSER: user, ...sslVariable(server.tls) }
-    return {
-      where: `service ${seat.service}`,
-      open: async script => {
-        const nonce = randomNonce()
-        const env = { ...variables, PGDATABASE: script.database ?? server.database }
-        const flags = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
-        const words = ['exec', '-i', ...flags, ...secretFlag(password, 'PGPASSWORD'), seat.name]
-        const invocation = this.#stack.project.docker([...words, ...leashed(script, nonce)], {
-          effect: script.effect,
-          ...(password === undefined ? {} : { env: { PGPASSWORD: password } }),
-        })
-        return toolRun(await this.#stack.parts.runner.open(invocation), nonce, script)
-      },
-    }
+    return toolsIn(this.#stack, { name: seat.name, where: `service ${seat.service}` }, { ...server, reach })
   }
 
   /** @throws RefusedError when no container of the project has psql. */
@@ -156,6 +141,27 @@ export class ComposePostgres implements PostgresConnector {
     if (outside && this.#server) return shellLine(['psql', ...connectionFlags(this.#server.address), ...words])
     return this.#stack.project.byHand(['exec', this.#service ?? 'db', 'psql', ...words])
   }
+}
+
+/** Returns PostgreSQL's programs in a container, which reach the server at `reach`. */
+export function toolsIn(
+  { parts, project }: Stack,
+  seat: { name: string; where: string },
+  { user, password, database, tls, reach }: PostgresTarget & { reach: ServerAddress },
+): PostgresTools {
+  const variables = { ...connectionVariables(reach), PGUSER: user, ...sslVariable(tls) }
+  const open = async (script: ToolScript) => {
+    const nonce = randomNonce()
+    const env = { ...variables, PGDATABASE: script.database ?? database }
+    const flags = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+    const words = ['exec', '-i', ...flags, ...secretFlag(password, 'PGPASSWORD'), seat.name]
+    const invocation = project.docker([...words, ...leashed(script, nonce)], {
+      effect: script.effect,
+      ...(password === undefined ? {} : { env: { PGPASSWORD: password } }),
+    })
+    return toolRun(await parts.runner.open(invocation), nonce, script)
+  }
+  return { where: seat.where, open }
 }
 
 /** A certificate is checked against the server's name, also when the stream leads there by another way. */

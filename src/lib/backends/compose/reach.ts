@@ -14,7 +14,7 @@ export type AppEnvironment = (known?: readonly Container[]) => Promise<ReadonlyM
 
 /** A place from which the server is reached: a running container, or where none runs, a new one of the app. */
 interface Route {
-  container: Container | undefined
+  container: Pick<Container, 'name'> | undefined
   endpoint: Endpoint
 }
 
@@ -34,11 +34,14 @@ export function containerAt(containers: readonly Container[], address: ServerAdd
 export class Reach {
   readonly #stack: Stack
   readonly #where: string
+  readonly #only: Route['container']
   #found: { route: Route; relay: Relay } | undefined
 
-  constructor(stack: Stack, where: string) {
+  /** @param only the one container that the way may lead through, as the address is seen from there */
+  constructor(stack: Stack, where: string, only?: Route['container']) {
     this.#stack = stack
     this.#where = where
+    this.#only = only
   }
 
   /** @throws RefusedError when no container has a program that can relay. */
@@ -65,6 +68,7 @@ export class Reach {
   }
 
   async #routes(address: ServerAddress): Promise<Route[]> {
+    if (this.#only) return [{ container: this.#only, endpoint: address }]
     const containers = await this.#stack.containers()
     const own = containerAt(containers, address)
     const loopback = 'socket' in address ? address : { host: '127.0.0.1', port: address.port }

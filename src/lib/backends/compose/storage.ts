@@ -34,7 +34,7 @@ export class ComposeStorage implements Storage {
     const spaces: DiskSpace[] = []
     for (const { place, container, path } of await this.#folders()) {
       if (place === 'redis' || container.status !== 'running') continue
-      const space = await this.#space(container, path)
+      const space = await spaceIn(this.#stack, container.name, path)
       if (space) spaces.push({ place, path, ...space })
     }
     return spaces
@@ -81,15 +81,18 @@ export class ComposeStorage implements Storage {
       ...(keepsMedia(app.env) ? [{ place: 'media' as const, container: app, path: mediaPath(app) }] : []),
     ]
   }
+}
 
-  async #space(container: Container, path: string): Promise<{ totalBytes: number; freeBytes: number } | undefined> {
-    const nonce = `mstdn-ops-${(this.#stack.parts.nonce ?? randomNonce)()}`
-    const invocation = this.#stack.project.docker(['exec', container.name, ...marked(['df', '-Pk', path], nonce)], {
-      timeoutMs: 20_000,
-    })
-    const outcome = believed(await this.#stack.parts.runner.run(invocation), nonce, `df in ${container.name}`, 'read')
-    return outcome.exitCode === 0 ? spaceFrom(outcome.stdout) : undefined
-  }
+/** Returns the free space of a folder in a running container; undefined where `df` tells nothing. */
+export async function spaceIn(
+  { parts, project }: Stack,
+  container: string,
+  path: string,
+): Promise<{ totalBytes: number; freeBytes: number } | undefined> {
+  const nonce = `mstdn-ops-${(parts.nonce ?? randomNonce)()}`
+  const invocation = project.docker(['exec', container, ...marked(['df', '-Pk', path], nonce)], { timeoutMs: 20_000 })
+  const outcome = believed(await parts.runner.run(invocation), nonce, `df in ${container}`, 'read')
+  return outcome.exitCode === 0 ? spaceFrom(outcome.stdout) : undefined
 }
 
 const START = 'Start the containers: docker compose up -d'

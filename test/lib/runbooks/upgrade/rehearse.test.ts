@@ -48,7 +48,7 @@ test('a dump lies in the state folder for its owner alone, goes with the next re
 })
 
 const WELL: RehearsalResult = {
-  ...{ from: '4.2.9', to: '4.3.8', phases: 'two', ok: true, why: null, failed: null, unseen: null },
+  ...{ from: '4.2.9', to: '4.3.8', phases: 'two', ok: true, why: null, failed: null, unseen: null, in: 'server' },
   source: { backup: '20261122-031500-9a3f', at: '2026-11-22T03:15:00.000Z', bytes: 10 * GB },
   migrations: [
     { id: '20231210154528', name: 'AddOtpSecretToUsers', phase: 'pre', seconds: 1.24 },
@@ -65,7 +65,7 @@ test('what went well is told with its forecast', () => {
   expect(rehearsedText(WELL)).toMatchInlineSnapshot(`
     "The upgrade from 4.2.9 to 4.3.8 was rehearsed well: the real one may go ahead.
 
-    Rehearsed with the backup 20261122-031500-9a3f, of 2026-11-22T03:15:00.000Z (10.0 GiB).
+    Rehearsed with the backup 20261122-031500-9a3f, of 2026-11-22T03:15:00.000Z (10.0 GiB), on the live server.
     Its role owned the scratch database, and could connect to: postgres (as everybody may; it had no right on a table of the instance).
 
     Seconds of each migration:
@@ -84,6 +84,13 @@ test('what went well is told with its forecast', () => {
       Disk: 2.0 GiB more on the database’s disk (database 10.0 GiB before, 11.0 GiB after; log 1.0 GiB).
     The database, the role, the network and the Redis of the rehearsal are removed."
   `)
+})
+
+test('where it was rehearsed is told', () => {
+  const text = rehearsedText({ ...WELL, in: 'sandbox', mayConnectTo: [] })
+  expect(text).toContain('(10.0 GiB), in a PostgreSQL of its own.')
+  expect(text).toContain('The PostgreSQL, the network and the Redis of the rehearsal are removed.')
+  expect(text).not.toContain('on the live server')
 })
 
 test('what would not is told with the migration, the reason and what is known of it', () => {

@@ -1,7 +1,5 @@
-import type { Apart } from '../../../backends/apart.js'
 import { openBackup } from '../../../backups/store.js'
 import { RefusedError } from '../../../errors.js'
-import { lacks } from '../../../open-toolbox.js'
 import { mayCreateRoles } from '../../../postgres/apart-role.js'
 import { databaseDisk } from '../../../postgres/room.js'
 import { humanBytes } from '../../../text.js'
@@ -11,6 +9,7 @@ import { refuse } from '../check.js'
 import { nothingToDo } from '../options.js'
 import { refuseWithoutRoomForDump } from './dump-folder.js'
 import type { RehearsalOptions } from './options.js'
+import { apartOf, withRoomOf } from './where.js'
 
 /** From then on a server keeps passwords as the role's is sent, and tells where its log stands. */
 const OLDEST_SERVER = 100_000
@@ -18,26 +17,20 @@ const OLDEST_SERVER = 100_000
 /** A second database needs that much of the first: its tables, its indexes, and what migrations write anew. */
 const OF_DATABASE = 1.5
 
-/** Returns the facet, or refuses with the reason why nothing can be rehearsed here. */
-export function apartOf({ backend }: Pick<Toolbox, 'backend'>): Apart {
-  if (backend.apart) return backend.apart
-  throw lacks(backend, 'apart', 'place apart in which a release could be rehearsed', HOW_ELSE)
-}
-
-const HOW_ELSE = 'Restore a backup on another machine, and upgrade that first.'
-
 /** Refuses what is in the way of the rehearsal: all that is in the way of the upgrade, and what it needs besides. */
-export async function refuseRehearsal(toolbox: Toolbox, { upgrade, backup }: RehearsalOptions): Promise<void> {
+export async function refuseRehearsal(toolbox: Toolbox, options: RehearsalOptions): Promise<void> {
+  const { upgrade, backup, in: where } = options
   const apart = apartOf(toolbox)
   if (nothingToDo(upgrade)) return
   await refuse(toolbox, { ...upgrade, backup: false })
   await apart.usable()
   const database = await toolbox.database()
   if ((await database.serverVersionNum()) < OLDEST_SERVER) throw serverTooOld()
-  if (!(await mayCreateRoles(database))) throw noRole((await toolbox.backend.postgres?.target())?.user ?? 'mastodon')
+  if (where === 'server' && !(await mayCreateRoles(database)))
+    throw noRole((await toolbox.backend.postgres?.target())?.user ?? 'mastodon')
   await refuseBesideMigration(toolbox)
-  const bytes = backup === null ? await liveBytes(toolbox) : await backupBytes(backup)
-  await refuseWithoutRoomFor(toolbox, bytes)
+  const bytes = await bytesToRehearse(toolbox, options)
+  await refuseWithoutRoomFor(withRoomOf(toolbox, where), bytes)
   if (backup === null) await refuseWithoutRoomForDump(toolbox, bytes)
 }
 
@@ -50,9 +43,9 @@ export async function refuseWithoutRoomFor(toolbox: Toolbox, bytes: number): Pro
   if (disk.freeBytes >= needed) return
   throw new RefusedError({
     code: 'no-room',
-    message: 'There is not enough room to rehearse beside the live database.',
+    message: 'There is not enough room to rehearse.',
     cause: `${humanBytes(needed)} are needed in ${disk.path} (1.5 × the database, and the server’s log), ${humanBytes(disk.freeBytes)} are free.`,
-    next: 'Make room on the database’s disk, or restore a backup on another machine and upgrade that first.',
+    next: 'Make room there, or restore a backup on another machine and upgrade that first.',
   })
 }
 
@@ -62,6 +55,11 @@ async function logBytes(toolbox: Toolbox): Promise<number> {
     "SELECT pg_size_bytes(current_setting('max_wal_size')) AS bytes",
   )
   return row?.bytes ?? 0
+}
+
+/** Returns how large the database is that is rehearsed with. */
+export async function bytesToRehearse(toolbox: Toolbox, { backup }: Pick<RehearsalOptions, 'backup'>): Promise<number> {
+  return backup === null ? liveBytes(toolbox) : backupBytes(backup)
 }
 
 async function liveBytes(toolbox: Toolbox): Promise<number> {
@@ -80,7 +78,7 @@ function noRole(user: string): RefusedError {
     code: 'no-role-apart',
     message: 'No role and database can be made here for a rehearsal.',
     cause: `The migrations run as a role that may touch the scratch database alone, and ${user} may not make one.`,
-    next: `As a superuser: ALTER ROLE "${user}" CREATEDB CREATEROLE; it may be taken back afterwards.`,
+    next: `As a superuser: ALTER ROLE "${user}" CREATEDB CREATEROLE; or rehearse on a server that is thrown away: --in sandbox`,
   })
 }
 

@@ -1,7 +1,7 @@
 import type { UpgradePlan } from '../../../mastodon/upgrade/plan.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { optionsOf } from '../options.js'
-import { backupToRehearse, type RehearsalOptions } from './options.js'
+import { backupToRehearse, type RehearsalOptions, type RehearsedIn } from './options.js'
 
 /**
  * Returns the options of the rehearsal of a plan: with the newest backup, or where `fresh` or nothing fits with a dump that
@@ -10,11 +10,12 @@ import { backupToRehearse, type RehearsalOptions } from './options.js'
 export async function rehearsalOf(
   toolbox: Toolbox,
   plan: UpgradePlan,
-  { singlePhase, fresh }: { singlePhase: boolean; fresh: boolean },
+  { singlePhase, fresh, in: said }: { singlePhase: boolean; fresh: boolean; in?: string | undefined },
 ): Promise<RehearsalOptions> {
+  const where: RehearsedIn = said === 'sandbox' ? 'sandbox' : 'server'
   const upgrade = optionsOf(toolbox, plan, { singlePhase, backup: false })
-  if (fresh) return { upgrade, backup: null }
+  if (fresh) return { upgrade, backup: null, in: where }
   const { backup, why } = await backupToRehearse(toolbox)
   if (backup === null) toolbox.output.info(`A dump of the database is made for the rehearsal: ${why}.`)
-  return { upgrade, backup: backup?.path ?? null }
+  return { upgrade, backup: backup?.path ?? null, in: where }
 }

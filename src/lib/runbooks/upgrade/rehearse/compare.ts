@@ -2,16 +2,16 @@ import { fitOf } from '../../../mastodon/fit.js'
 import { schemaOf } from '../../../mastodon/releases.js'
 import { MastodonVersion } from '../../../mastodon/version.js'
 import type { Step, StepContext } from '../../../runbook/step.js'
-import type { UpgradeOptions } from '../options.js'
 import { phasesSeen, scratchSchema } from './migrate.js'
+import type { RehearsalOptions } from './options.js'
 
 const NOTE = 'schema'
 
 /** Compares the schema with what the release brings, and with what is known of the release. */
-export function compareStep(options: UpgradeOptions): Step {
+export function compareStep(options: RehearsalOptions): Step {
   return {
     id: 'compare',
-    title: `Compare the schema with that of ${options.to}`,
+    title: `Compare the schema with that of ${options.upgrade.to}`,
     effect: 'read',
     needed: async ({ noted, dryRun }) =>
       dryRun || phasesSeen(noted).every(({ failed }) => failed === null) || 'a migration has failed',
@@ -29,8 +29,9 @@ export function schemaNoted(noted: StepContext['noted']): string | null {
 }
 
 /** By the files of the release, and by the table of releases: an image may bring fewer files than the release has. */
-async function problemOf(context: StepContext, { to }: UpgradeOptions): Promise<string | undefined> {
-  const { applied, files } = await scratchSchema(context, to)
+async function problemOf(context: StepContext, options: RehearsalOptions): Promise<string | undefined> {
+  const { to } = options.upgrade
+  const { applied, files } = await scratchSchema(context, options)
   const version = MastodonVersion.of(to)
   const { verdict, sentence } = fitOf(applied, { version, migrations: files })
   if (verdict !== 'fits') return sentence.replace(/^The dump/, 'The migrated database')

@@ -19,9 +19,9 @@ import { tellProgress } from '../../db/migrate.js'
 import { noteUnseen } from '../../replace/room.js'
 import { missingKeys } from '../keys.js'
 import type { UpgradeOptions } from '../options.js'
-import { apartOf } from './check.js'
-import type { DiskSeen, FailedMigration, PhaseSeen, TimedMigration } from './options.js'
+import type { DiskSeen, FailedMigration, PhaseSeen, RehearsalOptions, TimedMigration } from './options.js'
 import { clearAway, secretsOf } from './scratch.js'
+import { apartOf, apartServer, scratchToolbox, settingsLike } from './where.js'
 
 const TITLES: Readonly<Record<Phase, (to: string) => string>> = {
   pre: to => `Run the first migrations of ${to} there`,
@@ -33,21 +33,25 @@ const DISK = 'disk'
 const ILL = 'a migration has failed'
 
 /** Makes the network and the Redis. */
-export function placeStep(): Step {
+export function placeStep({ in: where }: RehearsalOptions): Step {
+  const server = where === 'sandbox' ? 'an empty PostgreSQL and ' : ''
   return {
     id: 'place',
-    title: 'Make a network without a way out, with an empty Redis',
+    title: `Make a network without a way out, with ${server}an empty Redis`,
     effect: 'write',
-    run: ({ toolbox, runId }) => apartOf(toolbox).open(runId),
+    run: async ({ toolbox, runId }) => {
+      const settings = where === 'sandbox' ? await settingsLike(toolbox) : {}
+      await apartOf(toolbox).open(runId, { server: apartServer(where), settings })
+    },
     undo: ({ toolbox }) => clearAway(toolbox),
   }
 }
 
 /** Migrates the scratch database. What fails there is the answer, not a failure of the rehearsal. */
-export function rehearseStep(phase: Phase, options: UpgradeOptions): Step {
+export function rehearseStep(phase: Phase, options: RehearsalOptions): Step {
   return {
     id: `rehearse-${phase}`,
-    title: TITLES[phase](options.to),
+    title: TITLES[phase](options.upgrade.to),
     effect: 'write',
     needed: async context => {
       if (context.dryRun) return true
@@ -75,9 +79,8 @@ async function noteSeen({ note }: StepContext, seen: PhaseSeen): Promise<void> {
   await note(`seen-${seen.phase}`, JSON.stringify([seen]))
 }
 
-async function rehearsed(context: StepContext, phase: Phase, options: UpgradeOptions): Promise<PhaseSeen> {
-  const { toolbox, runId } = context
-  const database = await openOther(toolbox, await drillName(toolbox, runId), 'rehearsal')
+async function rehearsed(context: StepContext, phase: Phase, options: RehearsalOptions): Promise<PhaseSeen> {
+  const database = await openScratch(context, options)
   try {
     const before = await fill(database)
     const planned = await pending(context, phase, options)
@@ -118,25 +121,27 @@ async function migrated(context: StepContext, phase: Phase, how: Migrating): Pro
     if (outcome.exitCode !== 0) throw new EndedBadly(outcome)
     return outcome
   }
-  return whileRoom(context.toolbox, name, work, noteUnseen(context)).catch((error: unknown) => {
+  const scratch = scratchToolbox(context, how.options.in)
+  return whileRoom(scratch, name, work, noteUnseen(context)).catch((error: unknown) => {
     if (error instanceof EndedBadly) return error.outcome
     throw error
   })
 }
 
 interface Migrating {
-  options: UpgradeOptions
+  options: RehearsalOptions
   onLine: (line: string) => void
 }
 
 async function runApart(context: StepContext, phase: Phase, { options, onLine }: Migrating): Promise<AppOutcome> {
   const { toolbox, runId, stop } = context
-  const { argv, env } = commandFor('db.migrate', MastodonVersion.of(options.to), { phase })
+  const { upgrade, in: where } = options
+  const { argv, env } = commandFor('db.migrate', MastodonVersion.of(upgrade.to), { phase })
   const name = await drillName(toolbox, runId)
-  const database = { name, user: name, password: secretsOf({ runId }).password }
-  await withMaintenance(toolbox, 'rehearsal', maintenance => renewApartRole(maintenance, name))
-  const secrets = await keysFor(context, options)
-  const command = { key: runId, release: options.to, argv, env: env ?? {}, secrets, database, onLine, stop }
+  const database = { server: apartServer(where), name, user: name, password: secretsOf({ runId }).password }
+  await withMaintenance(scratchToolbox(context, where), 'rehearsal', maintenance => renewApartRole(maintenance, name))
+  const secrets = await keysFor(context, upgrade)
+  const command = { key: runId, release: upgrade.to, argv, env: env ?? {}, secrets, database, onLine, stop }
   return apartOf(toolbox).run(command)
 }
 
@@ -207,23 +212,31 @@ function failure(
 }
 
 /** By the files of the release, in the scratch database. */
-async function pending(context: StepContext, phase: Phase, { to }: UpgradeOptions): Promise<Migration[]> {
-  const { applied, files } = await scratchSchema(context, to)
+async function pending(context: StepContext, phase: Phase, options: RehearsalOptions): Promise<Migration[]> {
+  const { applied, files } = await scratchSchema(context, options)
   const left = files.filter(({ id }) => !applied.has(id))
   return phase === 'all' ? left : left.filter(migration => migration.phase === phase)
 }
 
 /** Returns what the scratch database has had, and what the release brings. */
 export async function scratchSchema(
-  { toolbox, runId }: Pick<StepContext, 'toolbox' | 'runId'>,
-  release: string,
+  context: Pick<StepContext, 'toolbox' | 'runId'>,
+  options: RehearsalOptions,
 ): Promise<{ applied: ReadonlySet<string>; files: Migration[] }> {
-  const database = await openOther(toolbox, await drillName(toolbox, runId), 'rehearsal')
+  const database = await openScratch(context, options)
   try {
-    return { applied: await appliedIn(database), files: await filesOf(toolbox, release) }
+    return { applied: await appliedIn(database), files: await filesOf(context.toolbox, options.upgrade.to) }
   } finally {
     await database.close()
   }
+}
+
+async function openScratch(
+  context: Pick<StepContext, 'toolbox' | 'runId'>,
+  { in: where }: RehearsalOptions,
+): Promise<Database> {
+  const name = await drillName(context.toolbox, context.runId)
+  return openOther(scratchToolbox(context, where), name, 'rehearsal')
 }
 
 const read = new WeakMap<Toolbox, Promise<Migration[]>>()

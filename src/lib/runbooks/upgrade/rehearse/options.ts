@@ -7,11 +7,21 @@ import type { LockSeen, Rewrite } from '../../../postgres/migration-watch.js'
 import type { Toolbox } from '../../../toolbox.js'
 import type { UpgradeOptions } from '../options.js'
 
+/** Where the copy is migrated: on the live server, or on one of its own that is thrown away. */
+export type RehearsedIn = 'server' | 'sandbox'
+
+/** What is made there besides the network and the Redis, for people. */
+export const MADE = { server: 'database, the role', sandbox: 'PostgreSQL' } as const satisfies Record<
+  RehearsedIn,
+  string
+>
+
 export interface RehearsalOptions {
   /** The upgrade that is rehearsed; whether it makes a backup says nothing here. */
   upgrade: UpgradeOptions
   /** The folder of the backup that is migrated; null: a dump that is made for it. */
   backup: string | null
+  in: RehearsedIn
 }
 
 export interface TimedMigration {
@@ -44,7 +54,10 @@ export interface PhaseSeen {
   failed: FailedMigration | null
 }
 
-/** Bytes of the scratch database before and after, and of the server's log meanwhile, with all that others wrote. */
+/**
+ * Bytes of the scratch database before and after, and of the server's log meanwhile: on the live server with all that
+ * others wrote.
+ */
 export interface DiskSeen {
   before: number
   after: number
@@ -68,6 +81,7 @@ export interface RehearsalResult {
   from: string
   to: string
   phases: 'two' | 'single'
+  in: RehearsedIn
   /** What was migrated: a backup, by name and time, or a dump that was made for it. */
   source: { backup: string | null; at: string; bytes: number }
   ok: boolean

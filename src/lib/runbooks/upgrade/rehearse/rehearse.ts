@@ -27,17 +27,19 @@ function stepsOf(options: RehearsalOptions): Step[] {
   return [
     fetchStep(upgrade),
     clearStep(),
-    restoreStep(options),
-    placeStep(),
-    ...phases.map(phase => rehearseStep(phase, upgrade)),
-    compareStep(upgrade),
-    removeStep(),
+    // A server of its own has to be there first; the live one is connected no longer than it must be.
+    ...(options.in === 'sandbox'
+      ? [placeStep(options), restoreStep(options)]
+      : [restoreStep(options), placeStep(options)]),
+    ...phases.map(phase => rehearseStep(phase, options)),
+    compareStep(options),
+    removeStep(options),
   ]
 }
 
 async function resultOf(
   toolbox: Toolbox,
-  { upgrade }: RehearsalOptions,
+  { upgrade, in: where }: RehearsalOptions,
   noted: StepContext['noted'],
 ): Promise<RehearsalResult> {
   const { from, to, phases } = upgrade
@@ -47,7 +49,7 @@ async function resultOf(
   const disk = diskSeen(noted) ?? { before: 0, after: 0, log: null }
   const forecast = forecastOf(seen, { mayGoAhead: why === null, single: phases === 'single', disk })
   return {
-    ...{ from, to, phases, ok: why === null, why, failed, disk },
+    ...{ from, to, phases, ok: why === null, why, failed, disk, in: where },
     source: JSON.parse(noted(SOURCE) ?? '{}') as RehearsalResult['source'],
     migrations: seen.flatMap(({ migrations }) => migrations),
     locks: seen.flatMap(({ locks }) => locks).sort((a, b) => b.seconds - a.seconds),

@@ -12,9 +12,10 @@ import type { Step, StepContext } from '../../../runbook/step.js'
 import { humanBytes } from '../../../text.js'
 import type { Toolbox } from '../../../toolbox.js'
 import { noteUnseen } from '../../replace/room.js'
-import { apartOf } from './check.js'
+import { bytesToRehearse, refuseWithoutRoomFor } from './check.js'
 import { clearDumps, dumpFolder } from './dump-folder.js'
-import type { RehearsalOptions, RehearsalResult } from './options.js'
+import { MADE, type RehearsalOptions, type RehearsalResult, type RehearsedIn } from './options.js'
+import { apartOf, scratchToolbox } from './where.js'
 
 /** Under these keys the run notes what it works with. */
 export const SOURCE = 'source'
@@ -60,10 +61,10 @@ export function clearStep(): Step {
 }
 
 /** The last step: what stands from here on is the answer alone. */
-export function removeStep(): Step {
+export function removeStep({ in: where }: RehearsalOptions): Step {
   return {
     id: 'remove',
-    title: 'Remove the database, the role, the network and the Redis of the rehearsal',
+    title: `Remove the ${MADE[where]}, the network and the Redis of the rehearsal`,
     effect: 'write',
     repeatable: true,
     run: ({ toolbox }) => clearAway(toolbox),
@@ -72,33 +73,36 @@ export function removeStep(): Step {
 }
 
 /** Makes the role, its database, and fills it. */
-export function restoreStep({ backup }: RehearsalOptions): Step {
+export function restoreStep(options: RehearsalOptions): Step {
+  const { backup } = options
   return {
     id: 'restore',
     title: `${backup === null ? 'Dump the database, and restore that' : 'Restore the newest backup'} into a database of its own`,
     effect: 'write',
     run: async context => {
-      if (!context.dryRun) await filled(context, backup)
+      if (!context.dryRun) await filled(context, options)
     },
     undo: ({ toolbox }) => clearAway(toolbox),
   }
 }
 
-async function filled(context: StepContext, backup: string | null): Promise<void> {
+async function filled(context: StepContext, { backup, in: where }: RehearsalOptions): Promise<void> {
   const { toolbox, runId } = context
   const name = await drillName(toolbox, runId)
-  await withMaintenance(toolbox, 'rehearsal', async maintenance => {
+  const scratch = scratchToolbox(context, where)
+  if (where === 'sandbox') await refuseWithoutRoomFor(scratch, await bytesToRehearse(toolbox, { backup }))
+  await withMaintenance(scratch, 'rehearsal', async maintenance => {
     const password = await createApartRole(maintenance, name)
     toolbox.output.redactor.add('password of the rehearsal', password)
     secrets.set(runId, { password, keys: newEncryptionKeys() })
-    const live = (await toolbox.backend.postgres?.target())?.database ?? ''
-    const left = await copyRoleSettings(maintenance, name, live)
+    const left = await copyRoleSettings(await toolbox.database(), maintenance, name)
     if (left.length > 0)
       toolbox.output.warn(`Settings of the app’s role that the rehearsal’s lacks: ${left.join(', ')}`)
   })
-  await refuseReach(context, name)
-  if (backup === null) await fromDump(context, name)
-  else await fromBackup(context, backup, name)
+  if (where === 'server') await refuseReach(context, name)
+  const filling = { name, where, toolbox: scratch }
+  if (backup === null) await fromDump(context, filling)
+  else await fromBackup(context, backup, filling)
 }
 
 /** Where everybody may change what the instance has, so could the migrations by mistake. */
@@ -114,15 +118,15 @@ async function refuseReach({ toolbox, note }: StepContext, role: string): Promis
   })
 }
 
-async function fromBackup(context: StepContext, path: string, name: string): Promise<void> {
+async function fromBackup(context: StepContext, path: string, scratch: Scratch): Promise<void> {
   const backup = await openBackup(path)
   const { startedAt, postgres } = backup.manifest
-  await noteSource(context, { backup: backup.name, at: startedAt, bytes: postgres.database.bytes })
-  await restored(context, { source: dumpOf(backup), traits: postgres.database, name })
+  await noteSource(context, scratch, { backup: backup.name, at: startedAt, bytes: postgres.database.bytes })
+  await restored(context, scratch, { source: dumpOf(backup), traits: postgres.database })
 }
 
 /** The dump is plain, whatever the backups are: it lies beside the journal, for this user alone, until it is restored. */
-async function fromDump(context: StepContext, name: string): Promise<void> {
+async function fromDump(context: StepContext, scratch: Scratch): Promise<void> {
   const { toolbox, runId, progress, stop } = context
   const at = toolbox.clock.now().toISOString()
   const dir = await dumpFolder(toolbox, runId)
@@ -130,27 +134,41 @@ async function fromDump(context: StepContext, name: string): Promise<void> {
     toolbox.output.info(`The dump lies in ${dir} until it is restored, not encrypted.`)
   try {
     const { file, traits } = await dumpDatabase(toolbox, { dir, onProgress: progress, stop })
-    await noteSource(context, { backup: null, at, bytes: traits.bytes })
+    await noteSource(context, scratch, { backup: null, at, bytes: traits.bytes })
     const source = { path: join(dir, file.name), zstd: file.compression === 'zstd' }
-    await restored(context, { source, traits, name })
+    await restored(context, scratch, { source, traits })
   } finally {
     await clearDumps(toolbox)
   }
 }
 
-async function noteSource({ toolbox, note }: StepContext, source: RehearsalResult['source']): Promise<void> {
+/** The database that is filled, and where it is. */
+interface Scratch {
+  name: string
+  where: RehearsedIn
+  /** The toolbox of its server. */
+  toolbox: Toolbox
+}
+
+async function noteSource(
+  { toolbox, note }: StepContext,
+  { where }: Scratch,
+  source: RehearsalResult['source'],
+): Promise<void> {
   await note(SOURCE, JSON.stringify(source))
   const size = humanBytes(source.bytes)
+  const server = where === 'server' ? 'The live server' : 'A server of its own, on the same machine,'
   toolbox.output.info(
-    `The live server writes ${size} and builds all indexes once more: one processor and its disk are busy meanwhile.`,
+    `${server} writes ${size} and builds all indexes once more: one processor and its disk are busy meanwhile.`,
   )
 }
 
 async function restored(
   context: StepContext,
-  { source, traits, name }: { source: DumpSource; traits: DatabaseTraits; name: string },
+  { name, toolbox }: Scratch,
+  { source, traits }: { source: DumpSource; traits: DatabaseTraits },
 ): Promise<void> {
-  const { toolbox, progress, stop } = context
+  const { progress, stop } = context
   // Only the owner and who made it may connect: what is said of others is none of theirs.
   const apart = { ...traits, owner: name, grants: [`${name}=CONNECT`] }
   await withMaintenance(toolbox, 'rehearsal', maintenance => createLike(maintenance, name, apart))

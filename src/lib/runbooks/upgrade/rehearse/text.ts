@@ -1,5 +1,5 @@
 import { humanBytes, humanDuration } from '../../../text.js'
-import type { RehearsalResult } from './options.js'
+import { MADE, type RehearsalResult } from './options.js'
 
 /** How many lines of each kind are shown; `--json` has all. */
 const MOST = 10
@@ -15,7 +15,7 @@ export function rehearsedText(result: RehearsalResult): string {
     ...rewriteLines(result),
     '',
     ...forecastLines(result),
-    'The database, the role, the network and the Redis of the rehearsal are removed.',
+    `The ${MADE[result.in]}, the network and the Redis of the rehearsal are removed.`,
   ].join('\n')
 }
 
@@ -29,11 +29,13 @@ function verdictOf({ from, to, ok, why, failed }: RehearsalResult): string {
   return lines.join('\n')
 }
 
-function sourceLines({ source, mayConnectTo }: RehearsalResult): string[] {
+function sourceLines({ source, mayConnectTo, in: where }: RehearsalResult): string[] {
   const what = source.backup === null ? 'a dump made for it' : `the backup ${source.backup}`
+  const line = `Rehearsed with ${what}, of ${source.at} (${humanBytes(source.bytes)})`
+  if (where === 'sandbox') return [`${line}, in a PostgreSQL of its own.`]
   const reach = mayConnectTo.length === 0 ? 'no other database' : mayConnectTo.join(', ')
   return [
-    `Rehearsed with ${what}, of ${source.at} (${humanBytes(source.bytes)}).`,
+    `${line}, on the live server.`,
     `Its role owned the scratch database, and could connect to: ${reach}${mayConnectTo.length === 0 ? '' : ' (as everybody may; it had no right on a table of the instance)'}.`,
   ]
 }

@@ -15,11 +15,14 @@ const PATIENCE = 500_000
 const OPTIONS = {
   upgrade: { from: '4.2.9', to: '4.3.8', phases: 'two', coexist: true, backup: false },
   backup: null,
+  in: 'server',
 }
 const BOUNDARIES = ['started', 'acted', 'after'] as const
 const STEPS = ['clear', 'restore', 'place', 'rehearse-pre', 'rehearse-post', 'compare', 'remove']
 const PLACES = [1, 2, 3].flatMap(round =>
-  STEPS.flatMap(step => BOUNDARIES.map(boundary => ({ step, boundary, round }))),
+  STEPS.flatMap(step =>
+    BOUNDARIES.map(boundary => ({ step, boundary, round, where: round === 2 ? 'sandbox' : 'server' })),
+  ),
 )
 
 interface Report {
@@ -27,6 +30,7 @@ interface Report {
   result: {
     ok: boolean
     why: string | null
+    in: string
     failed: { id: string; name: string; reason: string } | null
     source: { backup: string | null; bytes: number }
     migrations: { id: string; name: string; phase: string; seconds: number }[]
@@ -114,7 +118,7 @@ test(
     const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse', '--json')
     expect(exitCode, stdout + stderr).toBe(0)
     const { result } = JSON.parse(stdout) as Report
-    expect(result).toMatchObject({ ok: true, why: null, failed: null, source: { backup: name } })
+    expect(result).toMatchObject({ ok: true, why: null, failed: null, in: 'server', source: { backup: name } })
     expect(result.migrations.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['pre', 'post']))
     expect(result.migrations.every(({ seconds }) => seconds >= 0)).toBe(true)
     expect(result.disk.before).toBeGreaterThan(1e6)
@@ -162,7 +166,51 @@ test.each(FULL ? (['SIGKILL', 'SIGINT'] as const) : (['SIGKILL'] as const))(
     const made = await story.tool('db:backup')
     expect(made.exitCode, made.stderr).toBe(0)
     expect(await left()).toEqual([expect.stringContaining('mstdn_ops')])
-    await expectNextWell()
+    await expectNextWell('sandbox')
+  },
+  PATIENCE,
+)
+
+test.each(FULL ? ['sandbox'] : [])(
+  'killed while it migrates in a %s, its migrations end too, and the live server has nothing of it',
+  async where => {
+    await stack.writeEnv({ STANDIN_SLEEP_MIGRATION: '20231210154528:600' })
+    const run = story.start(['upgrade', '--to', '4.3.8', '--rehearse', '--in', where])
+    await run.until('1 of 5')
+    await stack.writeEnv({ STANDIN_SLEEP_MIGRATION: null })
+    // The three containers and the network; the live server has no database and no role.
+    expect(await left()).toHaveLength(4)
+    const networks = await networksOf('db')
+    expect(networks).not.toContain('apart')
+    const volumes = await volumesLeft()
+    expect(volumes).not.toEqual([])
+    run.signal('SIGKILL')
+    expect(await run.ended, run.said()).toBe(137)
+    await expect.poll(migrating, { timeout: 60_000 }).toEqual([])
+    await expectNextWell('server')
+    expect(await existing(volumes)).toEqual([])
+  },
+  PATIENCE,
+)
+
+test.each(FULL ? ['sandbox'] : [])(
+  'an owner of the database who may make no role is refused on the server, and rehearses in a %s',
+  async where => {
+    const app = (await stack.psql('SELECT current_user')).trim()
+    await stack.psql('CREATE ROLE boss LOGIN SUPERUSER')
+    try {
+      await asBoss(`ALTER ROLE "${app}" NOSUPERUSER NOCREATEROLE NOCREATEDB`)
+      const refused = await story.tool('upgrade', '--to', '4.3.8', '--rehearse')
+      expect(refused.exitCode, refused.stdout + refused.stderr).toBe(3)
+      expect(refused.stderr).toContain('--in sandbox')
+      const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse', '--in', where)
+      expect(exitCode, stdout + stderr).toBe(0)
+      expect(await left()).toEqual([])
+    } finally {
+      await asBoss(`ALTER ROLE "${app}" SUPERUSER`)
+      await stack.psql('DROP ROLE boss')
+    }
+    await expectUntouched()
   },
   PATIENCE,
 )
@@ -183,10 +231,13 @@ test.each(FULL ? ['SIGHUP'] : [])(
 )
 
 test.each(FULL ? PLACES : [])(
-  'killed at $step ($boundary, $round), the next one clears away what it left',
-  async ({ step, boundary }) => {
-    expect(await story.breakAt('upgrade:rehearse', OPTIONS, { step, boundary })).toMatchObject({ killed: true })
-    await expectNextWell()
+  'killed at $step ($boundary, $round, $where), the next one clears away what it left',
+  async ({ step, boundary, where }) => {
+    const options = { ...OPTIONS, in: where }
+    expect(await story.breakAt('upgrade:rehearse', options, { step, boundary })).toMatchObject({ killed: true })
+    const volumes = await volumesLeft()
+    await expectNextWell('server')
+    expect(await existing(volumes)).toEqual([])
   },
   PATIENCE,
 )
@@ -219,9 +270,7 @@ test(
     expect(await backend.apart?.close()).toBe(1)
     const id = await stack.containerOf('db')
     await must('docker', ['start', id])
-    expect(await must('docker', ['inspect', '--format', '{{json .NetworkSettings.Networks}}', id])).not.toContain(
-      'apart',
-    )
+    expect(await networksOf('db')).not.toContain('apart')
     expect((await must('docker', ['network', 'ls', '-q', '--filter', label()])).trim()).toBe('')
   },
   PATIENCE,
@@ -249,9 +298,32 @@ async function expectApart(): Promise<void> {
   await expect(stack.psql(asRole)).rejects.toThrow('permission denied')
 }
 
-async function expectNextWell(): Promise<void> {
-  const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse')
+async function expectNextWell(where: 'server' | 'sandbox'): Promise<void> {
+  const { exitCode, stdout, stderr } = await story.tool('upgrade', '--to', '4.3.8', '--rehearse', '--in', where)
   expect(exitCode, stdout + stderr).toBe(0)
   expect(stdout).toContain('may go ahead')
+  expect(stdout).toContain(where === 'sandbox' ? 'in a PostgreSQL of its own' : 'on the live server')
   await expectUntouched()
+}
+
+/** The volumes of a rehearsal's containers, which nothing but these names. */
+async function volumesLeft(): Promise<string[]> {
+  const ids = (await must('docker', ['ps', '-aq', '--filter', label()])).split('\n').filter(Boolean)
+  if (ids.length === 0) return []
+  const format = '{{range .Mounts}}{{.Name}}\n{{end}}'
+  return (await must('docker', ['inspect', '--format', format, ...ids])).split('\n').filter(Boolean)
+}
+
+async function existing(volumes: readonly string[]): Promise<string[]> {
+  const names = (await must('docker', ['volume', 'ls', '-q'])).split('\n')
+  return volumes.filter(name => names.includes(name))
+}
+
+async function networksOf(service: string): Promise<string> {
+  const id = await stack.containerOf(service)
+  return must('docker', ['inspect', '--format', '{{json .NetworkSettings.Networks}}', id])
+}
+
+async function asBoss(sql: string): Promise<void> {
+  await must('docker', ['exec', await stack.containerOf('db'), 'psql', '-U', 'boss', '-d', 'postgres', '-c', sql])
 }

@@ -56,11 +56,11 @@ export default class Upgrade extends OpsCommand<Answer> {
       dependsOn: ['rehearse'],
       summary: 'Rehearse with a new dump rather than the newest backup.',
     }),
-    in: Flags.string({
+    in: Flags.option({
       dependsOn: ['rehearse'],
-      options: ['server', 'sandbox'],
+      options: ['server', 'sandbox'] as const,
       summary: 'Where the copy is: on the live database server, or on one of its own that is thrown away.',
-    }),
+    })(),
     'single-phase': Flags.boolean({ summary: 'Stop everything while the migrations run.' }),
     'no-backup': Flags.boolean({ summary: 'Make no backup before; has to be confirmed by the domain.' }),
     checkout: Flags.string({ helpValue: 'DIR', summary: 'On Heroku: a git checkout of what is deployed.' }),

@@ -10,9 +10,8 @@ import { backupToRehearse, type RehearsalOptions, type RehearsedIn } from './opt
 export async function rehearsalOf(
   toolbox: Toolbox,
   plan: UpgradePlan,
-  { singlePhase, fresh, in: said }: { singlePhase: boolean; fresh: boolean; in?: string | undefined },
+  { singlePhase, fresh, in: where = 'server' }: { singlePhase: boolean; fresh: boolean; in?: RehearsedIn | undefined },
 ): Promise<RehearsalOptions> {
-  const where: RehearsedIn = said === 'sandbox' ? 'sandbox' : 'server'
   const upgrade = optionsOf(toolbox, plan, { singlePhase, backup: false })
   if (fresh) return { upgrade, backup: null, in: where }
   const { backup, why } = await backupToRehearse(toolbox)

@@ -34,13 +34,13 @@ const ILL = 'a migration has failed'
 
 /** Makes the network and the Redis. */
 export function placeStep({ in: where }: RehearsalOptions): Step {
-  const server = where === 'sandbox' ? 'an empty PostgreSQL and ' : ''
+  const server = where !== 'server' ? 'an empty PostgreSQL and ' : ''
   return {
     id: 'place',
     title: `Make a network without a way out, with ${server}an empty Redis`,
     effect: 'write',
     run: async ({ toolbox, runId }) => {
-      const settings = where === 'sandbox' ? await settingsLike(toolbox) : {}
+      const settings = where !== 'server' ? await settingsLike(toolbox) : {}
       await apartOf(toolbox).open(runId, { server: apartServer(where), settings })
     },
     undo: ({ toolbox }) => clearAway(toolbox),

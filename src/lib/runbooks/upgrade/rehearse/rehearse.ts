@@ -28,7 +28,7 @@ function stepsOf(options: RehearsalOptions): Step[] {
     fetchStep(upgrade),
     clearStep(),
     // A server of its own has to be there first; the live one is connected no longer than it must be.
-    ...(options.in === 'sandbox'
+    ...(options.in !== 'server'
       ? [placeStep(options), restoreStep(options)]
       : [restoreStep(options), placeStep(options)]),
     ...phases.map(phase => rehearseStep(phase, options)),

@@ -90,7 +90,7 @@ async function filled(context: StepContext, { backup, in: where }: RehearsalOpti
   const { toolbox, runId } = context
   const name = await drillName(toolbox, runId)
   const scratch = scratchToolbox(context, where)
-  if (where === 'sandbox') await refuseWithoutRoomFor(scratch, await bytesToRehearse(toolbox, { backup }))
+  if (where !== 'server') await refuseWithoutRoomFor(scratch, await bytesToRehearse(toolbox, { backup }))
   await withMaintenance(scratch, 'rehearsal', async maintenance => {
     const password = await createApartRole(maintenance, name)
     toolbox.output.redactor.add('password of the rehearsal', password)

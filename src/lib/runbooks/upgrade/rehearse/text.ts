@@ -32,7 +32,7 @@ function verdictOf({ from, to, ok, why, failed }: RehearsalResult): string {
 function sourceLines({ source, mayConnectTo, in: where }: RehearsalResult): string[] {
   const what = source.backup === null ? 'a dump made for it' : `the backup ${source.backup}`
   const line = `Rehearsed with ${what}, of ${source.at} (${humanBytes(source.bytes)})`
-  if (where === 'sandbox') return [`${line}, in a PostgreSQL of its own.`]
+  if (where !== 'server') return [`${line}, in a PostgreSQL of its own.`]
   const reach = mayConnectTo.length === 0 ? 'no other database' : mayConnectTo.join(', ')
   return [
     `${line}, on the live server.`,

@@ -1,6 +1,10 @@
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { leashedContainer } from '../../../src/lib/backends/tool-run.js'
+import { Ledger } from '../../../src/lib/ledger.js'
+import { Output } from '../../../src/lib/output.js'
+import { type Channel, Runner } from '../../../src/lib/runner.js'
 import { localPlace } from '../../support/local-place.js'
 
 test('what a script printed is there for who comes late to read it', async () => {
@@ -31,4 +35,28 @@ test('a script complains in English, whatever language the operator speaks', asy
     if (fed) run.stdin.end()
     expect(await text(run.stdout)).toBe('C')
   }
+})
+
+/** What the first process of a leashed container does, as the shell of this machine does it. */
+function asContainer(script: string): Promise<Channel> {
+  const [file = '', ...args] = leashedContainer(['sh', '-c', script])
+  return new Runner({ output: new Output(), ledger: new Ledger() }).open({ file, args, effect: 'write' })
+}
+
+test('a container on a leash ends as its program does, with its words and its code', async () => {
+  const channel = await asContainer('cat; echo said; exit 5')
+  expect(await text(channel.stdout)).toBe('said\n')
+  expect(await channel.ended).toBe(5)
+})
+
+test('a container on a leash ends when its input does, and lets its program end by itself', async () => {
+  const channel = await asContainer('trap "echo over; exit 3" TERM; echo begun; while :; do sleep 0.05; done')
+  let said = ''
+  channel.stdout.on('data', chunk => {
+    said += chunk
+  })
+  await expect.poll(() => said, { timeout: 10_000 }).toBe('begun\n')
+  channel.stdin.end()
+  expect(await channel.ended).toBe(3)
+  expect(said).toBe('begun\nover\n')
 })

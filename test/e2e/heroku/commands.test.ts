@@ -74,7 +74,7 @@ describe('an upgrade', () => {
     const { exitCode, stdout, stderr } = await ops(['upgrade', '--to', '4.7.4', '--rehearse'])
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
     expect(stderr).toContain('an app and a database of its own')
-    expect(stderr).toContain('Restore a backup into a second app')
+    expect(stderr).toContain('Restore a backup into a compose project')
   })
 })
 

@@ -40,7 +40,7 @@ const WITHOUT: NonNullable<Backend['without']> = {
   },
   apart: {
     cause: 'A dyno of another release would need an app and a database of its own.',
-    next: 'Restore a backup into a second app, deploy the release there, and see how it migrates.',
+    next: 'Restore a backup into a compose project of the installed release in which db and redis alone run, and rehearse there: mstdn-ops upgrade --rehearse --fresh -C FOLDER',
   },
 }
 

@@ -1,6 +1,7 @@
 import { Command, Flags, type Interfaces } from '@oclif/core'
 import { ExitCode, OperatorError, UnforeseenError, UsageError } from './errors.js'
 import { BACKENDS } from './instance.js'
+import type { ToBe } from './open-toolbox.js'
 import { LOG_LEVELS, type LogLevel, Output } from './output.js'
 import { renderReport } from './report.js'
 import type { RunReport } from './runbook/run.js'
@@ -100,6 +101,9 @@ export abstract class OpsCommand<Result extends object> extends Command {
     return parsed
   }
 
+  /** Set where the instance is yet to be made: what it will be. */
+  protected toBe: ToBe | undefined
+
   /** The toolbox of the chosen instance, opened on first use. */
   protected toolbox(): Promise<Toolbox> {
     this.#toolbox ??= this.#openToolbox()
@@ -109,7 +113,8 @@ export abstract class OpsCommand<Result extends object> extends Command {
   async #openToolbox(): Promise<Toolbox> {
     const { openToolbox } = await import('./open-toolbox.js')
     const { instance, backend, app, 'project-dir': projectDir, 'dry-run': dryRun = false } = this.#flags
-    return openToolbox({ instance, backend, app, projectDir }, { output: this.output, dryRun })
+    const { toBe } = this
+    return openToolbox({ instance, backend, app, projectDir }, { output: this.output, dryRun, ...(toBe && { toBe }) })
   }
 
   /** Carries out a runbook after the operator agreed to it. */

@@ -1,5 +1,5 @@
 import type { FacetName } from './backends/backend.js'
-import { openBackend } from './backends/index.js'
+import { openBackend, openNewBackend } from './backends/index.js'
 import { RefusedError } from './errors.js'
 import { type InstanceFlags, resolveInstance } from './instance.js'
 import { Ledger } from './ledger.js'
@@ -14,6 +14,12 @@ import type { Clock, Toolbox } from './toolbox.js'
 
 const systemClock: Clock = { now: () => new Date() }
 
+/** What an instance that is to be made will be. */
+export interface ToBe {
+  domain: string
+  mastodonVersion: string
+}
+
 /**
  * Opens the toolbox of the instance that the flags, the environment and the configuration name.
  *
@@ -21,12 +27,13 @@ const systemClock: Clock = { now: () => new Date() }
  */
 export async function openToolbox(
   flags: InstanceFlags,
-  parts: { output: Output; dryRun: boolean; clock?: Clock },
+  parts: { output: Output; dryRun: boolean; clock?: Clock; toBe?: ToBe },
 ): Promise<Toolbox> {
-  const resolved = await resolveInstance(flags)
+  const resolved = { ...(await resolveInstance(flags)), ...parts.toBe }
   const ledger = new Ledger()
   const runner = new Runner({ output: parts.output, ledger, dryRun: parts.dryRun })
-  const backend = await openBackend(resolved, { runner, output: parts.output, ledger })
+  const open = parts.toBe === undefined ? openBackend : openNewBackend
+  const backend = await open(resolved, { runner, output: parts.output, ledger })
   const instance = { ...resolved, name: resolved.name || backend.name }
   const means = { backend, ledger, dryRun: parts.dryRun }
   const connections = connectionsOf(means, () => toolbox.app.version())

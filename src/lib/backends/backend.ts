@@ -1,5 +1,6 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Effect, Invocation } from '../runner.js'
+import type { Answers } from '../setup/questions.js'
 import type { Apart } from './apart.js'
 import type { Captures, DatabaseAddons } from './managed-database.js'
 import type { ReleaseBuild } from './release-build.js'
@@ -32,6 +33,7 @@ export interface Backend {
   readonly captures?: Captures
   readonly databases?: DatabaseAddons
   readonly apart?: Apart
+  readonly founding?: Founding
   /** Why an absent facet cannot be had here, and what to do instead. */
   readonly without?: Readonly<Partial<Record<FacetName, Excuse>>>
   close(): Promise<void>
@@ -51,11 +53,60 @@ export type FacetName =
   | 'captures'
   | 'databases'
   | 'apart'
+  | 'founding'
 
 /** Why the platform cannot do something, and what the operator does instead. */
 export interface Excuse {
   cause: string
   next: string
+}
+
+/** What stands already where an instance is to be made. */
+export interface Standing {
+  /** The files that would be read as the instance's, by their paths. */
+  files: string[]
+  /** Whether they are what would be written: everything but secrets is compared. Undefined where there are none. */
+  isSame?: boolean
+  /** What is different, in words. */
+  differing: string[]
+  /** The domain of the instance that they are of. */
+  domain?: string
+  /** Containers and volumes under the instance's name. */
+  remains: string[]
+}
+
+/** Makes an instance out of answers: its files, its servers, its processes. */
+export interface Founding {
+  /** The folder, for people. */
+  readonly where: string
+  standing(answers: Answers): Promise<Standing>
+  /** Returns what the machine lacks, each with the way out, and what is only to be warned of. */
+  obstacles(answers: Answers): Promise<{ fatal: string[]; warnings: string[] }>
+  /** Gives the files that stand there another name, after the key. */
+  setAside(key: string): Promise<void>
+  /** Gives them their names back; safe to repeat. */
+  putBack(key: string): Promise<void>
+  /** Returns where they are meanwhile. */
+  kept(key: string): string[]
+  /**
+   * Writes the files, each whole or not at all. In a dry run they are shown, secrets left out.
+   *
+   * @param secrets the app's own secrets by name
+   */
+  write(answers: Answers, secrets: Readonly<Record<string, string>>): Promise<void>
+  /** Removes what was written; safe to repeat. */
+  unwrite(): Promise<void>
+  /** Returns the images that are not here. */
+  missing(answers: Answers): Promise<string[]>
+  fetch(images: readonly string[], onProgress: (text: string) => void): Promise<void>
+  /** Whether all of it runs and is well. */
+  runs(answers: Answers, what: 'servers' | 'app'): Promise<boolean>
+  /** Starts it, and returns when it is well. */
+  start(answers: Answers, what: 'servers' | 'app'): Promise<void>
+  /** Gives the folder of uploaded files to the app's user. */
+  giveMedia(answers: Answers): Promise<void>
+  /** Takes away containers and data. Only for what this run has made. */
+  remove(answers: Answers): Promise<void>
 }
 
 /** What a Mastodon process is for. */

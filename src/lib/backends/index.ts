@@ -32,6 +32,25 @@ export async function openBackend(instance: Instance, parts: BackendParts): Prom
   return backend
 }
 
+/**
+ * Returns the backend of an instance that may not be there yet.
+ *
+ * @throws RefusedError where none is made from here.
+ */
+export async function openNewBackend(instance: Instance, parts: BackendParts): Promise<Backend> {
+  const kind = instance.backend ?? (instance.app === undefined ? 'compose' : 'heroku')
+  if (kind !== 'compose') throw notMadeThere(kind)
+  return (await import('./compose/index.js')).openNewCompose(instance, parts)
+}
+
+function notMadeThere(kind: string): RefusedError {
+  return new RefusedError({
+    code: 'no-setup-there',
+    message: `A new instance cannot be made with the ${kind} backend yet.`,
+    next: 'mstdn-ops setup -C DIR makes one on Docker Compose.',
+  })
+}
+
 async function detect(instance: Instance, parts: BackendParts): Promise<Backend> {
   if (instance.app !== undefined) return OPENERS.heroku(instance, parts)
   if (instance.databaseUrl) return OPENERS.direct(instance, parts)

@@ -37,6 +37,8 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   restart: async () => (await import('./restart/restart.js')).restart,
   rollback: async () => (await import('./db/rollback.js')).rollback,
   scale: async () => (await import('./scale/scale.js')).scale,
+  // Without the answers that are secrets: they died with the process that was told them.
+  setup: async () => (await import('./setup/setup.js')).setupRunbook(),
   'upgrade:back': async () => (await import('./upgrade/back/back.js')).upgradeBack,
   'upgrade:deploy-back': async () => (await import('./upgrade/back/deployed/deployed.js')).deployedBack,
   upgrade: async () => (await import('./upgrade/upgrade.js')).upgrade,

@@ -6,11 +6,12 @@ import { ComposeConfig } from './config.js'
 import type { Container } from './containers.js'
 import { ComposeFiles } from './files.js'
 import { ComposeLogs } from './logs.js'
+import { ComposeFounding } from './new-project/founding.js'
 import { ComposeOneOff } from './one-off.js'
 import type { ComposeOptions, ComposeParts } from './options.js'
 import { ComposePostgres } from './postgres.js'
 import { ComposeProcesses } from './processes.js'
-import { findProject } from './project.js'
+import { type ComposeProject, findOrNewProject, findProject } from './project.js'
 import type { AppEnvironment } from './reach.js'
 import { ComposeRedis } from './redis.js'
 import { ComposeReleaseChange } from './release-change.js'
@@ -34,7 +35,24 @@ export function openCompose(instance: Instance, parts: ComposeParts): Promise<Ba
  */
 export async function composeBackend(options: ComposeOptions, parts: ComposeParts): Promise<Backend> {
   const words = new DockerWords(options, await findClient(parts.runner))
-  const stack = new Stack(await findProject(options, words, parts.runner), parts, options.roles)
+  return backendOf(await findProject(options, words, parts.runner), options, parts)
+}
+
+/**
+ * Returns the backend of a project that may not be there yet.
+ *
+ * @throws RefusedError when the client is missing or version 1, the engine is away, or what is there cannot be read.
+ */
+export async function openNewCompose(instance: Instance, parts: ComposeParts): Promise<Backend> {
+  const { dockerContext: context, ...rest } = instance
+  const options: ComposeOptions = { ...rest, ...(context === undefined ? {} : { context }) }
+  const words = new DockerWords(options, await findClient(parts.runner))
+  const backend = await backendOf(await findOrNewProject(options, words, parts.runner), options, parts)
+  return { ...backend, preflight: async () => undefined }
+}
+
+async function backendOf(project: ComposeProject, options: ComposeOptions, parts: ComposeParts): Promise<Backend> {
+  const stack = new Stack(project, parts, options.roles)
   const environment: AppEnvironment = known => config.running(known)
   const postgres = new ComposePostgres(stack, environment)
   const redis = new ComposeRedis(stack, environment)
@@ -64,6 +82,7 @@ export async function composeBackend(options: ComposeOptions, parts: ComposePart
     postgres,
     redis,
     apart: new ComposeApart(stack, environment, change),
+    founding: new ComposeFounding(stack, changed),
     close: async () => undefined,
   }
 }

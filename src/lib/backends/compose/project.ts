@@ -123,6 +123,22 @@ export async function findProject(
   return configuredProject(options, { dir, wanted }, words, runner)
 }
 
+/** Returns the project as {@link findProject} does; where there is neither file nor container, the one that would be made. */
+export async function findOrNewProject(
+  options: ComposeOptions,
+  words: DockerWords,
+  runner: Runner,
+): Promise<ComposeProject> {
+  const dir = realFolder(options.projectDir ?? process.cwd())
+  const inShell = nonEmpty(process.env.COMPOSE_PROJECT_NAME)
+  const labelled = await labelledProjects(words, runner)
+  const isThere = hasDefaultFile(dir) || filesSaid(options, dir).length > 0
+  if (isThere || chooseLabelled(labelled, dir, options.projectName, inShell))
+    return findProject(options, words, runner, labelled)
+  const name = options.projectName ?? inShell ?? defaultName(dir)
+  return new ComposeProject({ name, dir, files: [], envFiles: [], profiles: [], here: true }, words)
+}
+
 /** Returns the compose projects of the engine. */
 export async function labelledProjects(words: DockerWords, runner: Runner): Promise<LabelledProject[]> {
   const invocation = words.docker(

@@ -1,0 +1,92 @@
+import { INSERT_SETTING, settingText, siteSettings, UPDATE_SETTING } from '../../mastodon/new-instance/site.js'
+import { schemaOf } from '../../mastodon/releases.js'
+import type { Step, StepContext } from '../../runbook/step.js'
+import type { Answers } from '../../setup/questions.js'
+import type { Toolbox } from '../../toolbox.js'
+import { operationFailed } from '../content/outcome.js'
+
+const SCHEMA_TITLE = 'Make the tables and the first rows'
+/** Rails' own guard, which the half of a schema that this run has made trips. */
+const AGAIN = { DISABLE_DATABASE_ENVIRONMENT_CHECK: '1' }
+
+/** All that these steps make goes with the database, whose own step takes it away. */
+const goesWithDatabase = async () => undefined
+
+export function schemaStep(): Step {
+  return {
+    id: 'schema',
+    title: SCHEMA_TITLE,
+    effect: 'write',
+    needed: async ({ toolbox, noted, dryRun }) =>
+      dryRun || noted('schema') === 'begun' || (await isEmpty(toolbox)) || 'the database is not empty',
+    done: async ({ toolbox, noted }) => noted('schema') === 'made' && (await isWhole(toolbox)),
+    run: makeSchema,
+    undo: goesWithDatabase,
+  }
+}
+
+async function makeSchema(context: StepContext): Promise<void> {
+  const { toolbox, runId } = context
+  if (context.dryRun) return recordOperation(toolbox)
+  const again = context.noted('schema') === 'begun'
+  await context.note('schema', 'begun')
+  const how = { effect: 'write', fresh: true, longKey: `${runId}-schema`, onLine: context.progress } as const
+  const outcome = await toolbox.app.run('db.setup', {}, { ...how, ...(again ? { env: AGAIN } : {}) })
+  if (!(await isWhole(toolbox))) throw operationFailed(SCHEMA_TITLE, { ...outcome, verdict: 'failed' })
+  await context.note('schema', 'made')
+}
+
+/** In a dry run there is no project yet that could be asked. */
+async function recordOperation(toolbox: Toolbox): Promise<void> {
+  const { argv, env } = await toolbox.app.command('db.setup', {})
+  toolbox.ledger.command(toolbox.app.oneOff().byHand({ argv, effect: 'write', fresh: true, ...(env ? { env } : {}) }))
+}
+
+async function isEmpty(toolbox: Toolbox): Promise<boolean> {
+  const database = await toolbox.database()
+  const [row] = await database.query<{ count: number }>(
+    "SELECT count(*)::int AS count FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+  )
+  return row?.count === 0
+}
+
+/** The last that the command makes are the roles (db/seeds/04_admin.rb and the like, 4.0 and newer). */
+async function isWhole(toolbox: Toolbox): Promise<boolean> {
+  if (await isEmpty(toolbox)) return false
+  const database = await toolbox.database()
+  const [row] = await database.query<{ schema: string | null; roles: number; apps: number }>(
+    `SELECT (SELECT max(version) FROM schema_migrations) AS schema, (SELECT count(*)::int FROM user_roles) AS roles,
+  (SELECT count(*)::int FROM oauth_applications WHERE superapp) AS apps`,
+  )
+  const expected = schemaOf(await toolbox.app.version())
+  return row !== undefined && (expected ?? row.schema) === row.schema && row.roles > 1 && row.apps > 0
+}
+
+/** Only for tables that this run has made: later the site's title is its administrators' business. */
+export function siteStep(answers: Answers): Step {
+  return {
+    id: 'site',
+    title: 'Set title, contact and registrations',
+    effect: 'write',
+    atomic: true,
+    needed: async ({ noted, dryRun }) => dryRun || noted('schema') === 'made' || 'they were set before',
+    run: context => setSite(context, answers),
+    undo: goesWithDatabase,
+  }
+}
+
+async function setSite({ toolbox, dryRun }: StepContext, answers: Answers): Promise<void> {
+  const settings = siteSettings(answers)
+  if (dryRun) {
+    for (const { name, value } of settings) toolbox.ledger.command(`-- setting ${name}: ${value}`)
+    return
+  }
+  const database = await toolbox.database()
+  await database.transaction(async () => {
+    for (const { name, value } of settings) {
+      const params = [name, await settingText(value)]
+      const changed = await database.write(UPDATE_SETTING, params, { recordAs: '' })
+      if (changed === 0) await database.write(INSERT_SETTING, params)
+    }
+  })
+}

@@ -83,6 +83,10 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   'sandbox:start': [word => ['--statuses', word]],
   'sandbox:stop': null,
   scale: [word => [word], word => [`${word}=1`]],
+  setup: [
+    word => ['--domain', word, '--owner', 'alice', '--owner-email', 'alice@mastodon.example'],
+    word => ['--answers', `/nowhere/${word}`],
+  ],
   shell: null,
   status: null,
   'support-bundle': [word => ['-n', word], word => ['--output', `/nowhere/${word}`]],

@@ -75,6 +75,11 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
     { words: [], exits: [0, 3] },
     { words: ['web=1'], exits: [0, 3] },
   ],
+  // An instance stands there already.
+  setup: [
+    { words: ['--domain', DOMAIN, '--owner', 'alice', '--owner-email', 'alice@mastodon.example'], exits: [3] },
+    { words: ['--print-answers'] },
+  ],
   shell: [{ words: [], ...TERMINAL }],
   status: [{ words: [], exits: [0, 7] }],
   'support-bundle': [{ words: [] }],

@@ -77,16 +77,19 @@ export function siteStep(answers: Answers): Step {
 
 async function setSite({ toolbox, dryRun }: StepContext, answers: Answers): Promise<void> {
   const settings = siteSettings(answers)
-  if (dryRun) {
-    for (const { name, value } of settings) toolbox.ledger.command(`-- setting ${name}: ${value}`)
-    return
-  }
+  const rows = await Promise.all(settings.map(async ({ name, value }) => [name, await settingText(value)]))
+  if (dryRun) return recordSite(toolbox, rows)
   const database = await toolbox.database()
   await database.transaction(async () => {
-    for (const { name, value } of settings) {
-      const params = [name, await settingText(value)]
-      const changed = await database.write(UPDATE_SETTING, params, { recordAs: '' })
-      if (changed === 0) await database.write(INSERT_SETTING, params)
+    for (const row of rows) {
+      const changed = await database.write(UPDATE_SETTING, row, { recordAs: '' })
+      if (changed === 0) await database.write(INSERT_SETTING, row)
     }
   })
+}
+
+async function recordSite(toolbox: Toolbox, rows: readonly (readonly string[])[]): Promise<void> {
+  const { withLiterals } = await import('../../postgres/quote.js')
+  const statements = rows.map(row => withLiterals(INSERT_SETTING, row))
+  for (const exact of statements) toolbox.ledger.record({ kind: 'sql', exact, byHand: `psql: ${exact}` })
 }

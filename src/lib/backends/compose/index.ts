@@ -47,8 +47,11 @@ export async function openNewCompose(instance: Instance, parts: ComposeParts): P
   const { dockerContext: context, ...rest } = instance
   const options: ComposeOptions = { ...rest, ...(context === undefined ? {} : { context }) }
   const words = new DockerWords(options, await findClient(parts.runner))
-  const backend = await backendOf(await findOrNewProject(options, words, parts.runner), options, parts)
-  return { ...backend, preflight: async () => undefined }
+  const project = await findOrNewProject(options, words, parts.runner)
+  const backend = await backendOf(project, options, parts)
+  // Before the files are written there is no server that could be asked for a lock.
+  const get = () => (project.isWritten ? backend.postgres : undefined)
+  return Object.defineProperty({ ...backend, preflight: async () => undefined }, 'postgres', { get, enumerable: true })
 }
 
 async function backendOf(project: ComposeProject, options: ComposeOptions, parts: ComposeParts): Promise<Backend> {

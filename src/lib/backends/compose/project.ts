@@ -47,6 +47,11 @@ export class ComposeProject {
     return this.identity.name
   }
 
+  /** Whether there are files that compose would read. */
+  get isWritten(): boolean {
+    return this.identity.files.length > 0 || hasDefaultFile(this.identity.dir)
+  }
+
   /** Returns the same project with one more compose file, which has the last word. */
   withOverride(path: string): ComposeProject {
     return new ComposeProject({ ...this.identity, files: [...composeFilesOf(this.identity), path] }, this.words)

@@ -59,7 +59,7 @@ async function makeOwner(context: StepContext, answers: Answers): Promise<void> 
 
 async function recordCreation(toolbox: Toolbox, username: string, email: string): Promise<void> {
   const { argv, env } = await toolbox.app.command('accounts.create', { username, email, role: 'admin' })
-  toolbox.ledger.command(toolbox.app.oneOff().byHand({ argv, effect: 'write', fresh: true, ...(env ? { env } : {}) }))
+  toolbox.ledger.command(toolbox.app.oneOff().byHand({ argv, effect: 'write', ...(env ? { env } : {}) }))
 }
 
 async function hasAdministrator(toolbox: Toolbox): Promise<boolean> {

@@ -35,8 +35,9 @@ function stepsOf({ answers }: SetupOptions, secret: Answers): Step[] {
     mediaStep(answers),
     schemaStep(),
     siteStep(answers),
-    ownerStep(answers),
     appStep(answers),
+    // Last, so that hardly anything can come between the password and its being shown.
+    ownerStep(answers),
   ]
 }
 

@@ -13,19 +13,20 @@ export function setupText(result: SetupResult): string {
   )
   const health = notWell.length === 0 ? ['doctor finds nothing wrong.'] : ['doctor tells:', ...notWell]
   if (!made) return [head, ...health].join('\n')
-  return [[head, ...who].join('\n'), health.join('\n'), ...warnings, proxyText(proxy), nextText(domain)].join('\n\n')
+  return [[head, ...who].join('\n'), health.join('\n'), ...warnings, proxyText(proxy), nextText(result)].join('\n\n')
 }
 
 function proxyText({ nginx, caddy }: SetupResult['proxy']): string {
   return ['For a reverse proxy on this machine. Caddy:', indented(caddy), 'nginx:', indented(nginx)].join('\n')
 }
 
-function nextText(domain: string): string {
+function nextText({ domain, owner }: SetupResult): string {
   return [
     'Next:',
     `  1. Let https://${domain} lead here: DNS, certificate, one of the two blocks above.`,
     '  2. mstdn-ops db:backup      and copy the backup to another machine',
     '  3. mstdn-ops doctor',
+    `A lost password: mstdn-ops accounts:reset-password ${owner}`,
   ].join('\n')
 }
 

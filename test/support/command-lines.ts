@@ -76,10 +76,7 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
     { words: ['web=1'], exits: [0, 3] },
   ],
   // An instance stands there already.
-  setup: [
-    { words: ['--domain', DOMAIN, '--owner', 'alice', '--owner-email', 'alice@mastodon.example'], exits: [3] },
-    { words: ['--print-answers'] },
-  ],
+  setup: [{ words: ['--domain', DOMAIN, '--owner', 'alice', '--owner-email', 'alice@mastodon.example'], exits: [3] }],
   shell: [{ words: [], ...TERMINAL }],
   status: [{ words: [], exits: [0, 7] }],
   'support-bundle': [{ words: [] }],

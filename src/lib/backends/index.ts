@@ -38,7 +38,8 @@ export async function openBackend(instance: Instance, parts: BackendParts): Prom
  * @throws RefusedError where none is made from here.
  */
 export async function openNewBackend(instance: Instance, parts: BackendParts): Promise<Backend> {
-  const kind = instance.backend ?? (instance.app === undefined ? 'compose' : 'heroku')
+  const isApp = instance.app !== undefined || (instance.ambient.herokuApp !== undefined && !namesCompose(instance))
+  const kind = instance.backend ?? (isApp ? 'heroku' : 'compose')
   if (kind !== 'compose') throw notMadeThere(kind)
   return (await import('./compose/index.js')).openNewCompose(instance, parts)
 }

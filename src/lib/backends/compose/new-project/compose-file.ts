@@ -65,7 +65,8 @@ function database(answers: Answers): Service {
     volumes: [volume(answers, DATA.db)],
     environment: { POSTGRES_USER: databaseUser, POSTGRES_DB: name, POSTGRES_HOST_AUTH_METHOD: 'trust' },
     // While the first start makes the cluster, the socket answers already and TCP does not.
-    healthcheck: check(`pg_isready -q -h 127.0.0.1 -U ${databaseUser} -d ${name}`),
+    // No shell: it could leave an orphan to PostgreSQL, which is process 1 there and takes its end for a crash.
+    healthcheck: check(['CMD', 'pg_isready', '-q', '-h', '127.0.0.1', '-U', databaseUser, '-d', name]),
   }
 }
 
@@ -143,8 +144,9 @@ function volumes(answers: Answers): Record<string, unknown> {
   return { volumes: Object.fromEntries(names.map(name => [name, {}])) }
 }
 
-function check(command: string): Service {
-  return { test: ['CMD-SHELL', command], interval: '10s', timeout: '20s', retries: 12, start_period: '60s' }
+function check(command: string | readonly string[]): Service {
+  const test = typeof command === 'string' ? ['CMD-SHELL', command] : command
+  return { test, interval: '10s', timeout: '20s', retries: 12, start_period: '60s' }
 }
 
 function hasSearch(answers: Answers): boolean {

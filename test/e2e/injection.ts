@@ -24,6 +24,11 @@ const HOSTILE = [
 /** Every word that an operator, or a page they copied from, can put in. `null` is a command without such a word. */
 const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = {
   'accounts:confirm': [word => [word]],
+  'accounts:create': [
+    word => [word, '--email', 'x@mastodon.example'],
+    word => ['carol', '--email', word],
+    word => ['carol', '--email', 'x@mastodon.example', '--role', word],
+  ],
   'accounts:disable-2fa': [word => [word]],
   'accounts:make-admin': [word => [word], word => ['--', word]],
   'accounts:reset-password': [word => [word]],

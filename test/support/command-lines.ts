@@ -19,6 +19,7 @@ const DOMAIN = 'mastodon.example'
 /** One line, or more, of every command. A command that is not here makes the tests that read this fail. */
 export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'accounts:confirm': [{ words: ['bob', '--approve'] }],
+  'accounts:create': [{ words: ['carol', '--email', 'carol@mastodon.example', '--bot'] }],
   'accounts:disable-2fa': [{ words: ['alice'] }],
   'accounts:make-admin': [{ words: ['bob'] }],
   'accounts:reset-password': [{ words: ['alice'] }],

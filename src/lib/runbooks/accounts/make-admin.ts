@@ -97,7 +97,8 @@ async function isAdministrator(toolbox: Toolbox, user: string): Promise<boolean>
   return (await staffOf(toolbox, (await theUser(toolbox, user)).id)).administrator
 }
 
-async function staffOf(toolbox: Toolbox, id: string): Promise<StaffRow> {
+/** Returns the rights of the user with the id. */
+export async function staffOf(toolbox: Toolbox, id: string): Promise<StaffRow> {
   const { sql, params } = readRole(await toolbox.app.version(), id)
   const [row] = await (await toolbox.database()).query<StaffRow>(sql, params)
   return row ?? { administrator: false, moderator: false, role: null, position: null }

@@ -20,8 +20,8 @@ export interface ResetPasswordResult {
 /** The key under which the new password is revealed. */
 export const NEW_PASSWORD = 'newPassword'
 
-/** What Mastodon prints, 3.1.2 and later (lib/mastodon/accounts_cli.rb). */
-const PRINTED = /New password: ([0-9a-f]{32})/
+/** What Mastodon prints: for a new account since 2.6.0, for a new password since 3.1.2 (lib/mastodon/accounts_cli.rb). */
+export const PRINTED = /New password: ([0-9a-f]{32})/
 
 /** Gives a user a new password, chosen by Mastodon. It is shown to the operator once and written nowhere. */
 export const resetPassword: Runbook<ResetPasswordOptions, ResetPasswordResult> = {
@@ -108,7 +108,8 @@ function notChanged(username: string, cause: string): RefusedError {
   })
 }
 
-function notShown(username: string): OutcomeUnknownError {
+/** Returns the failure of a password that nobody saw. */
+export function notShown(username: string): OutcomeUnknownError {
   return new OutcomeUnknownError({
     code: 'password-not-shown',
     message: `${username} has a new password, but it was not seen.`,

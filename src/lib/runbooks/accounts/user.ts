@@ -33,6 +33,27 @@ export async function userOfRun(context: StepContext, nameOrEmail: string): Prom
   return user
 }
 
+/** Refuses what can be no name of a new account here: names of local accounts have no dots (app/models/account.rb @v2.4.0). */
+export function assertNewName(username: string): void {
+  if (/^[A-Za-z0-9_]{1,30}$/.test(username)) return
+  throw new UsageError({
+    code: 'bad-name',
+    message: `"${username}" can be no name of an account here.`,
+    cause: 'Names are made of letters, digits and underscores, 30 at most.',
+    next: 'Give the name without @ and without the domain, like alice.',
+  })
+}
+
+/** Refuses what can be no e-mail address. */
+export function assertEmail(email: string): void {
+  if (EMAIL.test(email)) return
+  throw new UsageError({
+    code: 'bad-email',
+    message: `"${email}" is no e-mail address.`,
+    next: 'Give an address like alice@example.com.',
+  })
+}
+
 /** Refuses words that can be neither. */
 export function assertNameOrEmail(nameOrEmail: string): void {
   if (NAME.test(nameOrEmail) || EMAIL.test(nameOrEmail)) return

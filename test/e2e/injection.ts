@@ -23,6 +23,7 @@ const HOSTILE = [
 
 /** Every word that an operator, or a page they copied from, can put in. `null` is a command without such a word. */
 const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = {
+  'accounts:approve': [word => [word]],
   'accounts:confirm': [word => [word]],
   'accounts:create': [
     word => [word, '--email', 'x@mastodon.example'],
@@ -30,8 +31,12 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
     word => ['carol', '--email', 'x@mastodon.example', '--role', word],
   ],
   'accounts:disable-2fa': [word => [word]],
+  'accounts:limit': [word => [word]],
+  'accounts:list': [word => ['-n', word]],
   'accounts:make-admin': [word => [word], word => ['--', word]],
   'accounts:reset-password': [word => [word]],
+  'accounts:suspend': [word => [word, '--confirm', 'mastodon.example'], word => ['mallory', '--confirm', word]],
+  'accounts:unsuspend': [word => [word]],
   'assets:precompile': null,
   'cache:clear': null,
   'config:backup': [word => ['--output', word]],
@@ -77,6 +82,9 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
   'push:clear': null,
   'redis:cli': null,
   'redis:drop-namespace': null,
+  'registrations:approved': null,
+  'registrations:close': null,
+  'registrations:open': null,
   releases: [word => ['-n', word]],
   restart: [word => ['--role', word]],
   resume: null,
@@ -93,6 +101,8 @@ const PLACES: Readonly<Record<string, ((word: string) => string[])[] | null>> = 
     word => ['--answers', `/nowhere/${word}`],
   ],
   shell: null,
+  'single-user:off': null,
+  'single-user:on': null,
   status: null,
   'support-bundle': [word => ['-n', word], word => ['--output', `/nowhere/${word}`]],
   upgrade: [word => ['--to', word], word => ['--checkout', word]],

@@ -18,11 +18,16 @@ const DOMAIN = 'mastodon.example'
 
 /** One line, or more, of every command. A command that is not here makes the tests that read this fail. */
 export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
+  'accounts:approve': [{ words: ['bob'] }],
   'accounts:confirm': [{ words: ['bob', '--approve'] }],
   'accounts:create': [{ words: ['carol', '--email', 'carol@mastodon.example', '--bot'] }],
   'accounts:disable-2fa': [{ words: ['alice'] }],
+  'accounts:limit': [{ words: ['mallory'] }],
+  'accounts:list': [{ words: ['--staff'] }],
   'accounts:make-admin': [{ words: ['bob'] }],
   'accounts:reset-password': [{ words: ['alice'] }],
+  'accounts:suspend': [{ words: ['mallory', '--confirm', DOMAIN] }],
+  'accounts:unsuspend': [{ words: ['mallory'] }],
   'assets:precompile': [{ words: [], exits: [0, 3] }],
   'cache:clear': [{ words: [] }],
   'config:backup': [{ words: ['--plain'] }],
@@ -62,6 +67,9 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   'push:clear': [{ words: ['--yes'], exits: [3] }],
   'redis:drop-namespace': [{ words: [] }],
   'redis:cli': [{ words: ['--', 'PING'] }],
+  'registrations:approved': [{ words: [] }],
+  'registrations:close': [{ words: [] }],
+  'registrations:open': [{ words: [] }],
   releases: [{ words: [] }],
   restart: [{ words: ['--role', 'sidekiq'] }],
   resume: [{ words: [], exits: [0, 3] }],
@@ -79,6 +87,8 @@ export const COMMAND_LINES: Readonly<Record<string, readonly CommandLine[]>> = {
   // An instance stands there already.
   setup: [{ words: ['--domain', DOMAIN, '--owner', 'alice', '--owner-email', 'alice@mastodon.example'], exits: [3] }],
   shell: [{ words: [], ...TERMINAL }],
+  'single-user:off': [{ words: [] }],
+  'single-user:on': [{ words: [] }],
   status: [{ words: [], exits: [0, 7] }],
   'support-bundle': [{ words: [] }],
   upgrade: [

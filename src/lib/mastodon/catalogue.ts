@@ -3,6 +3,7 @@ import { accountOperations } from './catalogue/accounts.js'
 import { contentOperations } from './catalogue/content.js'
 import { AUTOMATIC_WORK, type AutomaticWork, EXTRAS, type Extra } from './catalogue/extras.js'
 import { jobOperations, SCHEDULED_JOBS, type ScheduledJob } from './catalogue/jobs.js'
+import { moderationOperations } from './catalogue/moderation.js'
 import { type CommandRow, isLacking, type Operation, type Row } from './catalogue/rows.js'
 import { appOperations, databaseOperations, secretOperations } from './catalogue/server.js'
 import { inRange, type MastodonVersion } from './version.js'
@@ -16,6 +17,7 @@ export const OLDEST = '1.3.0'
 /** Every operation, and the command of each range of releases for it. */
 export const operations = {
   ...accountOperations,
+  ...moderationOperations,
   ...secretOperations,
   ...databaseOperations,
   ...appOperations,

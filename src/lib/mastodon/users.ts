@@ -12,6 +12,11 @@ export interface UserRow {
   approved: boolean
 }
 
+/** Whether the sign-up of the user `u` is approved, as SQL: users.approved came with 2.8.0. */
+export function approvedColumn(version: MastodonVersion): string {
+  return version.atLeast('2.8.0') ? 'u.approved' : 'true'
+}
+
 /**
  * Finds local users by name (case does not matter, `@` in front is allowed) or by e-mail address. Returns no row,
  * one, or, where two addresses differ only by case, more. A deleted user leaves an account without a user: no row.
@@ -19,7 +24,7 @@ export interface UserRow {
 export function findUser(version: MastodonVersion, nameOrEmail: string): Statement {
   const wanted = nameOrEmail.replace(/^@/, '')
   const field = wanted.includes('@') ? 'u.email' : 'a.username'
-  const approved = version.atLeast('2.8.0') ? 'u.approved' : 'true'
+  const approved = approvedColumn(version)
   const sql = `SELECT u.id::text AS id, a.id::text AS account_id, a.username, u.email,
   u.confirmed_at IS NOT NULL AS confirmed, ${approved} AS approved
 FROM users u JOIN accounts a ON a.id = u.account_id

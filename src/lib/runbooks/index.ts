@@ -2,12 +2,16 @@ import type { Runbook } from '../runbook/step.js'
 
 /** Every runbook by the name that journals hold, loaded when a run is resumed. */
 export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
+  'accounts:approve': async () => (await import('./accounts/approve.js')).approveAccount,
   'accounts:confirm': async () => (await import('./accounts/confirm.js')).confirm,
   'accounts:create': async () => (await import('./accounts/create.js')).createAccount(),
   'accounts:disable-2fa': async () => (await import('./accounts/disable-2fa.js')).disable2fa,
+  'accounts:limit': async () => (await import('./moderation/limit.js')).limit,
   'accounts:make-admin': async () => (await import('./accounts/make-admin.js')).makeAdmin,
   'accounts:reset-password': async () => (await import('./accounts/reset-password.js')).resetPassword,
   'config:restore': async () => (await import('./config/restore.js')).configRestore,
+  'accounts:suspend': async () => (await import('./moderation/suspend.js')).suspend,
+  'accounts:unsuspend': async () => (await import('./moderation/unsuspend.js')).unsuspend,
   // Without a value: it died with the process that was told it.
   'config:set': async () => (await import('./config/set.js')).setRunbook(),
   'keys:secrets': async () => (await import('./keys/secrets.js')).setSecrets,
@@ -35,11 +39,16 @@ export const RUNBOOKS: Record<string, () => Promise<Runbook<never, object>>> = {
   'push:clear': async () => (await import('./content/caches.js')).clearPush,
   'redis:cli': async () => (await import('./db/redis-command.js')).redisCommand,
   'redis:drop-namespace': async () => (await import('./redis/drop-namespace.js')).dropNamespace,
+  'registrations:approved': async () => (await import('./registrations/registrations.js')).registrations('approved'),
+  'registrations:close': async () => (await import('./registrations/registrations.js')).registrations('closed'),
+  'registrations:open': async () => (await import('./registrations/registrations.js')).registrations('open'),
   restart: async () => (await import('./restart/restart.js')).restart,
   rollback: async () => (await import('./db/rollback.js')).rollback,
   scale: async () => (await import('./scale/scale.js')).scale,
   // Without the answers that are secrets: they died with the process that was told them.
   setup: async () => (await import('./setup/setup.js')).setupRunbook(),
+  'single-user:off': async () => (await import('./single-user/single-user.js')).singleUser(false),
+  'single-user:on': async () => (await import('./single-user/single-user.js')).singleUser(true),
   'upgrade:back': async () => (await import('./upgrade/back/back.js')).upgradeBack,
   'upgrade:deploy-back': async () => (await import('./upgrade/back/deployed/deployed.js')).deployedBack,
   upgrade: async () => (await import('./upgrade/upgrade.js')).upgrade,

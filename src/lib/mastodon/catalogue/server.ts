@@ -1,4 +1,4 @@
-import { flags, OK, operation, rails, rake, tootctl } from './rows.js'
+import { OK, operation, rails, rake, tootctl } from './rows.js'
 
 export type Phase = 'pre' | 'post' | 'all'
 
@@ -210,6 +210,10 @@ const precompile = {
   boots: true,
 } as const
 
+/** Left out, the setting stays as it is. */
+const reasonFlag = (required: boolean | undefined): readonly string[] =>
+  required === undefined ? [] : [required ? '--require-reason' : '--no-require-reason']
+
 export const appOperations = {
   'assets.precompile': operation<None>('compile the assets', [
     { ...precompile, since: '1.3.0', before: '1.4.1', note: 'Sprockets: public/assets.', source: 'Gemfile @v1.3.0' },
@@ -306,15 +310,23 @@ export const appOperations = {
   'settings.approveRegistrations': operation<{ requireReason?: boolean }>('ask for approval of registrations', [
     {
       since: '1.3.0',
+      before: '2.8.0',
+      lacking: 'sign-ups can be approved since 2.8.0',
+      instead: 'Close the registrations, and create accounts yourself.',
+      source: 'config/settings.yml @v2.8.0',
+    },
+    {
+      since: '2.8.0',
       before: '3.5.2',
-      lacking: 'the command came with 3.5.2',
-      instead: 'From 2.8.0 on: choose it in the site settings of the web interface.',
-      source: 'lib/mastodon/settings_cli.rb @v3.5.2',
+      argv: () => rails('runner', "Setting.registrations_mode = 'approved'"),
+      accepts: [],
+      boots: true,
+      note: 'tootctl has a command for it since 3.5.2. Prints nothing.',
+      source: 'config/settings.yml @v2.8.0; lib/mastodon/settings_cli.rb @v3.5.2',
     },
     {
       since: '3.5.2',
-      argv: params =>
-        tootctl('settings', 'registrations', 'approved', ...flags(params, { requireReason: '--require-reason' })),
+      argv: params => tootctl('settings', 'registrations', 'approved', ...reasonFlag(params.requireReason)),
       success: OK,
       boots: true,
       source: 'lib/mastodon/settings_cli.rb @v3.5.2',

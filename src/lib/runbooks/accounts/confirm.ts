@@ -87,7 +87,8 @@ async function putAddressBack(context: StepContext, user: string): Promise<void>
   await database.write(sql, [id, email, waiting])
 }
 
-function approveStep(user: string): Step {
+/** Returns the step that approves a sign-up, with its undo. */
+export function approveStep(user: string): Step {
   return {
     id: 'approve',
     title: `Approve the sign-up of ${user}`,

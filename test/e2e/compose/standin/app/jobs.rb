@@ -30,10 +30,14 @@ module Standin
       raise "#{name} failed as it was asked to" if name.end_with?('FailingWorker')
 
       sleep(args.first.to_f) if name == 'SleepingWorker'
+      end_follows(args.first) if name == 'Admin::SuspensionWorker' && Release.before?('3.3.0')
       Store.redis.set("standin:ran:#{name}", Time.now.utc.iso8601(3))
       Store.redis.incr("standin:runs:#{name}")
       true
     end
+
+    # To 3.2 a suspension deleted at once what hung on the account; here its follows stand for all of that.
+    def self.end_follows(account_id) = Store.delete_from('follows', 'account_id = $1 OR target_account_id = $1', [account_id])
 
     # @return [Array<String>] the queues of config/sidekiq.yml in this era
     def self.queues

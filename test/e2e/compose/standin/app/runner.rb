@@ -86,6 +86,35 @@ class Account < StandinRecord
   self.table = 'accounts'
   def self.find_local(name) = Standin::People.account(name)&.then { |row| new(row) }
   def user = User.find_by(account_id: id)
+  def suspended? = row['suspended_at'] || row['suspended'] == 't' ? true : false
+
+  # Flags to 2.8, times since; to 3.2 the user was locked as well.
+  if Standin::Release.since?('2.4.0')
+    def suspend!
+      user&.update!(disabled: true) if Standin::Release.before?('3.3.0')
+      update!(suspended: true, suspended_at: Time.now)
+    end
+
+    def unsuspend!
+      user&.update!(disabled: false) if Standin::Release.before?('3.3.0')
+      update!(suspended: false, suspended_at: nil)
+    end
+  end
+
+  if Standin::Release.since?('2.7.0')
+    def silence! = update!(silenced: true, silenced_at: Time.now)
+    def unsilence! = update!(silenced: false, silenced_at: nil)
+  end
+end
+
+module Admin
+  SuspensionWorker = Object.new
+  def SuspensionWorker.perform_async(*args) = Standin::Jobs.enqueue('Admin::SuspensionWorker', args, 'pull')
+
+  if Standin::Release.since?('3.3.0')
+    UnsuspensionWorker = Object.new
+    def UnsuspensionWorker.perform_async(*args) = Standin::Jobs.enqueue('Admin::UnsuspensionWorker', args, 'pull')
+  end
 end
 
 class Status < StandinRecord

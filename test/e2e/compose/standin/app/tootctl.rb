@@ -188,7 +188,11 @@ module Standin
     # Registrations
     command('settings registrations open', first: '2.6.0') { Registrations.write('open').then { ok } }
     command('settings registrations close', first: '2.6.0') { Registrations.write('none').then { ok } }
-    command('settings registrations approved', first: '3.5.2', options: [option('require-reason', :boolean)]) { Registrations.write('approved').then { ok } }
+    command('settings registrations approved', first: '3.5.2', options: [option('require-reason', :boolean)]) do |_, options|
+      Registrations.write('approved')
+      Settings.write('require_invite_text', options['require-reason']) unless options['require-reason'].nil?
+      ok
+    end
 
     # The rest: the right last line
     command('emoji import', first: '2.5.0', arity: 1..1, options: [option('prefix'), option('suffix'), option('overwrite', :boolean), option('unlisted', :boolean), option('category')]) { ok('Imported 0, skipped 0, failed to import 0') }

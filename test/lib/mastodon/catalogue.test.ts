@@ -137,6 +137,32 @@ describe('accounts', () => {
   check('accounts.listAdmins', {}, { '1.3.0': `${RAKE} mastodon:users:admins`, '2.6.5': '-' })
 })
 
+describe('moderation, for which tootctl has no command', () => {
+  const seven = { accountId: '7' }
+  const ruby = `${RAILS} runner a = Account.find(7);`
+  const worker = 'Admin::SuspensionWorker.perform_async(a.id)'
+  check('accounts.suspend', seven, {
+    '1.3.0': `${ruby} a.update!(suspended: true); ${worker}`,
+    '2.9.4': `${ruby} a.suspend! unless a.suspended?; ${worker}`,
+  })
+  check('accounts.unsuspend', seven, {
+    '1.3.0': `${ruby} a.respond_to?(:unsuspend!) ? a.unsuspend! : a.update!(suspended: false)`,
+    '2.9.4': `${ruby} a.unsuspend!`,
+    '3.5.13': `${ruby} a.unsuspend!; Admin::UnsuspensionWorker.perform_async(a.id)`,
+  })
+  check('accounts.limit', seven, { '1.3.0': `${ruby} a.update!(silenced: true)`, '2.9.4': `${ruby} a.silence!` })
+  check('accounts.unlimit', seven, { '1.3.0': `${ruby} a.update!(silenced: false)`, '2.9.4': `${ruby} a.unsilence!` })
+
+  test.each(['7; exit', '-99', '', "1') || system('id"])('%j never becomes Ruby code', accountId => {
+    expect(() => commandFor('accounts.suspend', of('4.5.3'), { accountId })).toThrow('is no id')
+  })
+
+  test('what a suspension deletes at once is known', () => {
+    expect(rowFor('accounts.suspend', of('3.2.2')).destructive).toBe(true)
+    expect(rowFor('accounts.suspend', of('3.3.0')).destructive).toBeUndefined()
+  })
+})
+
 describe('make-admin never demotes', () => {
   const seriesOf26to34 = ['2.6.0', '2.9.4', '3.0.0', '3.3.3', '3.4.10']
 
@@ -304,7 +330,20 @@ describe('settings, version, shells', () => {
   check(
     'settings.approveRegistrations',
     { requireReason: true },
-    { '1.3.0': '- needs 3.5.2', '3.5.13': 'bin/tootctl settings registrations approved --require-reason' },
+    {
+      '1.3.0': '- needs 2.8.0',
+      '2.9.4': '- needs 3.5.2',
+      '3.5.13': 'bin/tootctl settings registrations approved --require-reason',
+    },
+  )
+  check(
+    'settings.approveRegistrations',
+    {},
+    {
+      '1.3.0': '- needs 2.8.0',
+      '2.9.4': `${RAILS} runner Setting.registrations_mode = 'approved'`,
+      '3.5.13': 'bin/tootctl settings registrations approved',
+    },
   )
   check('version', {}, { '1.3.0': `${RAILS} runner puts Mastodon::Version.to_s`, '2.9.4': 'bin/tootctl version' })
   check('console', {}, { '1.3.0': `${RAILS} console` })
@@ -329,7 +368,7 @@ describe('the boundaries are where the facts have them', () => {
     ['media.refresh', '2.9.4', '3.0.0'],
     ['media.usage', '3.0.0', '3.0.1'],
     ['media.removeOrphans', '3.0.2', '3.1.0'],
-    ['settings.approveRegistrations', '3.5.1', '3.5.2'],
+    ['settings.approveRegistrations', '2.7.4', '2.8.0'],
     ['secrets.encryptionInit', '4.2.9', '4.3.0'],
     ['accounts.prune', '4.0.9', '4.1.0'],
     ['jobs.run', '1.3.2', '1.3.3'],

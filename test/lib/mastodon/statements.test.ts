@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrationsUpTo } from '../../../src/lib/backends/direct/sandbox/migrations.js'
 import { demoData } from '../../../src/lib/backends/direct/sandbox/seed.js'
+import { type AccountRow, countTies, findAccount, type TiesRow } from '../../../src/lib/mastodon/moderation.js'
+import { countPeople, listPeople, type PeopleRow, type PersonRow } from '../../../src/lib/mastodon/people.js'
+import { readRegistrations, registrationMode } from '../../../src/lib/mastodon/registrations.js'
 import {
   countAdministrators,
   FIND_ADMINISTRATOR_ROLE,
@@ -20,7 +23,14 @@ import {
   type TwoFactorRow,
   twoFactorShape,
 } from '../../../src/lib/mastodon/two-factor.js'
-import { findUser, type UserRow } from '../../../src/lib/mastodon/users.js'
+import {
+  findTaken,
+  findUser,
+  knowsBots,
+  makeBot,
+  type TakenRow,
+  type UserRow,
+} from '../../../src/lib/mastodon/users.js'
 import { MastodonVersion } from '../../../src/lib/mastodon/version.js'
 import type { Database } from '../../../src/lib/postgres/access.js'
 import { startPostgres, type TestPostgres } from '../../support/postgres.js'
@@ -104,6 +114,65 @@ describe.each(ERAS)('on a database of %s', release => {
       await database.write(`UPDATE users SET ${undone} WHERE id = $1`, [id])
     }
     expect(await count()).toBe(1)
+  })
+
+  test('the staff, and who waits, are listed with how they stand', async () => {
+    const names = async (circle: 'all' | 'staff' | 'waiting') =>
+      (await rows<PersonRow>(listPeople(version, circle, 10))).map(({ username }) => username)
+    expect(await names('all')).toEqual(['carol', 'alice', 'bob'])
+    expect(await names('staff')).toEqual(version.atLeast('2.1.0') ? ['carol', 'alice'] : ['alice'])
+    expect(await names('waiting')).toEqual(version.atLeast('2.8.0') ? ['bob'] : [])
+    const owner = (await rows<PersonRow>(listPeople(version, 'staff', 2))).find(({ username }) => username === 'alice')
+    const role = hasRoleTable(version) ? 'Owner' : 'admin'
+    expect(owner).toMatchObject({ role, confirmed: true, suspended: false, limited: false })
+    expect(owner?.last_sign_in).toBeInstanceOf(Date)
+    expect(await rows<PersonRow>(listPeople(version, 'all', 1))).toHaveLength(1)
+  })
+
+  test('the first account that is not suspended is the one of single-user mode', async () => {
+    expect(await one<PeopleRow>(countPeople(version))).toEqual({ people: 3, first: 'alice' })
+    const [suspend, back] = version.atLeast('2.9.0')
+      ? ['suspended_at = now()', 'suspended_at = NULL']
+      : ['suspended = true', 'suspended = false']
+    await database.write(`UPDATE accounts SET ${suspend} WHERE username = 'alice' AND domain IS NULL`)
+    expect(await one<PeopleRow>(countPeople(version))).toMatchObject({ first: 'bob' })
+    const found = await one<AccountRow>(findAccount(version, 'ALICE', null))
+    expect(found).toMatchObject({ suspended: true, limited: false })
+    expect(found.suspended_at instanceof Date).toBe(version.atLeast('2.9.0'))
+    await database.write(`UPDATE accounts SET ${back} WHERE username = 'alice' AND domain IS NULL`)
+  })
+
+  test('an account of another server is found with its domain alone, and what hangs on it is counted', async () => {
+    expect(await rows(findAccount(version, 'person1', null))).toEqual([])
+    const found = await one<AccountRow>(findAccount(version, 'Person1', 'EXAMPLE.net'))
+    expect(found).toMatchObject({ username: 'person1', domain: 'example.net', user_id: null, suspended: false })
+    const before = await one<TiesRow>(countTies(found.id))
+    await database.write(
+      'INSERT INTO follows (account_id, target_account_id, created_at, updated_at) VALUES ($1, 2, now(), now()), (3, $1, now(), now())',
+      [found.id],
+    )
+    const ties = await one<TiesRow>(countTies(found.id))
+    expect(ties.following_here - before.following_here).toBe(1)
+    expect(ties.followers_here - before.followers_here).toBe(1)
+    expect([ties.following_elsewhere, ties.followers_elsewhere]).toEqual([0, 0])
+  })
+
+  test('a name that is taken is found, and so is an address; an account becomes one of a program', async () => {
+    const { email } = await alice()
+    const taken = async (name: string, address: string) =>
+      (await rows<TakenRow>(findTaken(version, name, address))).map(({ username }) => username)
+    expect(await taken('nobody', 'nobody@example.com')).toEqual([])
+    expect(await taken('BOB', email.toUpperCase())).toEqual(['alice', 'bob'])
+    if (!knowsBots(version)) return
+    const { sql, params } = makeBot('Carol')
+    await database.write(sql, [...params])
+    expect(await rows<TakenRow>(findTaken(version, 'carol', ''))).toMatchObject([{ username: 'carol', bot: true }])
+  })
+
+  test('who may sign up is read', async () => {
+    const { sql, params } = readRegistrations(version)
+    const [row] = await database.query<{ value: string }>(sql, [...params])
+    expect(registrationMode(version, row?.value)).toBe(version.atLeast('2.8.0') ? 'approved' : 'closed')
   })
 
   const roleTest = async () => {

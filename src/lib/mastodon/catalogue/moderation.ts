@@ -7,7 +7,7 @@ export interface ModerationParams {
 
 const MODEL = 'app/models/account.rb'
 const ADMIN = 'app/controllers/admin'
-/** Its first line; the rest is said of `a`. */
+/** Where the code begins; the rest is said of `a`. */
 const account = ({ accountId }: ModerationParams) => `a = Account.find(${digits(accountId)})`
 
 function digits(id: string): string {
@@ -15,11 +15,10 @@ function digits(id: string): string {
   throw new Error(`"${id}" is no id of an account`)
 }
 
-/** tootctl has no command for these, so the model is asked, as Mastodon's own pages do. Prints nothing: read it back. */
+/** tootctl has no command for these, so the model is asked, as Mastodon's own pages do. Prints nothing; an exception ends it with exit code 1. */
 const runner = (does: string) => ({
   argv: (params: ModerationParams) => rails('runner', `${account(params)}; ${does}`),
   boots: true,
-  exitMayLie: true,
 })
 
 export const moderationOperations = {

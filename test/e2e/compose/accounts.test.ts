@@ -39,6 +39,40 @@ describe('accounts on Mastodon 4.5.3', () => {
   const bed = bedOf('4.5.3')
   const role = 'u.role_id IS NOT DISTINCT FROM (SELECT max(id) FROM user_roles WHERE permissions & 1 = 1)'
 
+  it('create: an owner and bot can sign in at once, and a second time nothing changes', async () => {
+    const words = ['accounts:create', 'carol', '--email', 'carol@mastodon.example', '--role', 'owner', '--bot']
+    const result = await bed.run(...words, '--log-level', 'debug')
+    expect(result.exitCode, result.stderr).toBe(0)
+    const [, password = ''] = /^Password of carol: ([0-9a-f]{32})$/m.exec(result.stdout) ?? []
+    expect(result.stdout.split(password)).toHaveLength(2)
+    expect(result.stderr + writtenDown(bed.state)).not.toContain(password)
+    const columns = `u.confirmed_at IS NOT NULL, u.approved, ${role}, a.actor_type, u.encrypted_password`
+    const made = `t|t|t|Service|standin$${sha256(password)}`
+    expect(await bed.user('carol', columns)).toBe(made)
+    expect(await signIn(bed.stack, 'carol@mastodon.example', password)).toBe('302')
+    const again = await bed.run(...words, '--json')
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      changes: [],
+      exitCode: 0,
+      result: { created: false },
+      revealed: {},
+    })
+    expect(await bed.user('carol', columns)).toBe(made)
+  })
+
+  it('suspend: counts what would be lost, asks for the domain, and is taken back by unsuspend', async () => {
+    const asked = await bed.run('accounts:suspend', 'alice')
+    expect(asked.exitCode).toBe(2)
+    expect(asked.stderr).toMatch(/10 posts, 6 accounts that it follows \(6 on other servers\), 0 followers/)
+    const done = await bed.run('accounts:suspend', 'alice', '--confirm', 'mastodon.example')
+    expect(done.exitCode, done.stderr).toBe(0)
+    expect(done.stdout).toContain('mstdn-ops accounts:unsuspend alice')
+    expect(await bed.user('alice', 'a.suspended_at IS NOT NULL')).toBe('t')
+    const back = await bed.run('accounts:unsuspend', 'alice')
+    expect(back.exitCode, back.stderr).toBe(0)
+    expect(await bed.user('alice', 'a.suspended_at IS NULL')).toBe('t')
+  })
+
   it('confirm: undone, by reading back, when Mastodon says OK and the address is not confirmed', async () => {
     await bed.stack.psql(keepingColumn('confirmed_at'))
     const result = await bed.run('accounts:confirm', 'bob').finally(() => bed.stack.psql(LETTING_GO))
@@ -202,6 +236,25 @@ describe('accounts on Mastodon 2.9.4', () => {
     expect(await bed.user('alice', 'u.otp_required_for_login, u.encrypted_otp_secret')).toBe('f|')
   })
 })
+
+/** How the stand-in answers to a sign-in: 302 when it is let in. */
+async function signIn(stack: Stack, email: string, password: string): Promise<string> {
+  const headers = ['-H', `Host: ${stack.domain}`, '-H', 'X-Forwarded-Proto: https']
+  const form = [`user[email]=${email}`, `user[password]=${password}`].flatMap(field => ['--data-urlencode', field])
+  const address = 'localhost:3000/auth/sign_in'
+  const { stdout } = await stack.exec('web', [
+    'curl',
+    '-s',
+    '-o',
+    '/dev/null',
+    '-w',
+    '%{http_code}',
+    ...headers,
+    ...form,
+    address,
+  ])
+  return stdout.trim()
+}
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')

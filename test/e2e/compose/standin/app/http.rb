@@ -4,8 +4,8 @@ require 'json'
 module Standin
   # A very small HTTP server: one thread for each connection, one request on each.
   module Http
-    Request = Struct.new(:method, :path, :headers)
-    REASONS = { 200 => 'OK', 301 => 'Moved Permanently', 401 => 'Unauthorized', 403 => 'Forbidden', 404 => 'Not Found', 500 => 'Internal Server Error' }.freeze
+    Request = Struct.new(:method, :path, :headers, :body)
+    REASONS = { 200 => 'OK', 302 => 'Found', 301 => 'Moved Permanently', 401 => 'Unauthorized', 403 => 'Forbidden', 404 => 'Not Found', 500 => 'Internal Server Error' }.freeze
 
     def self.serve(port, title)
       server = TCPServer.new('0.0.0.0', port)
@@ -38,7 +38,7 @@ module Standin
         name, value = line.split(':', 2)
         headers[name.downcase] = value.to_s.strip
       end
-      Request.new(method, path.split('?').first, headers)
+      Request.new(method, path.split('?').first, headers, socket.read(headers['content-length'].to_i))
     end
 
     def self.write(socket, status, type, body, more = {})

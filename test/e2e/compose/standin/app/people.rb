@@ -56,7 +56,7 @@ module Standin
       Store.delete_from('oauth_access_tokens', 'resource_owner_id = $1', [user['id']])
     end
 
-    # Not bcrypt: nobody logs in here, but a test can see which password was set.
+    # Not bcrypt: a test can see which password was set.
     def digest(password)
       require 'digest'
       "standin$#{Digest::SHA256.hexdigest(password)}"

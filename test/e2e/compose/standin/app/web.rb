@@ -1,4 +1,5 @@
 require 'pg'
+require 'uri'
 require 'standin/actors'
 require 'standin/boot'
 require 'standin/faults'
@@ -71,11 +72,31 @@ module Standin
     end
 
     def page(request)
+      return sign_in(URI.decode_www_form(request.body.to_s).to_h) if request.method == 'POST' && request.path == '/auth/sign_in'
+
       actor = Actors.page(request)
       return actor if actor
 
       body = pages[request.path]
       body ? [200, 'application/json', JSON.generate(body.call)] : [404, TEXT, 'Not found']
+    end
+
+    # Who may not sign in, or types another password, gets the form again.
+    def sign_in(form)
+      user = People.by_email(form['user[email]'].to_s)
+      return [401, TEXT, 'Invalid E-mail address or password.'] unless user && user['encrypted_password'] == People.digest(form['user[password]'].to_s)
+
+      why = obstacle(user)
+      why ? [401, TEXT, why] : [302, TEXT, '', { 'Location' => "https://#{domain}/" }]
+    end
+
+    def obstacle(user)
+      return 'not confirmed' unless user['confirmed_at']
+      return 'waits for approval' if user['approved'] == 'f'
+      return 'disabled' if user['disabled'] == 't'
+
+      account = Store.rows('SELECT * FROM accounts WHERE id = $1', [user['account_id']]).first
+      'suspended' if account['suspended_at'] || account['suspended'] == 't'
     end
 
     def pages

@@ -75,7 +75,10 @@ async function consentTo(toolbox: Toolbox, options: SuspendOptions): Promise<Con
   const when =
     days === undefined ? `Mastodon ${version} deletes at once, for good` : `In ${days} days Mastodon deletes for good`
   const rejected = account.domain === null ? '' : '\nIts follows of people here end at once, and do not come back.'
-  return { kind: 'domain', loses: `${nameOf(account)} will be suspended: nothing of it is shown any more. ${when}: ${what}.${rejected}` }
+  return {
+    kind: 'domain',
+    loses: `${nameOf(account)} will be suspended: nothing of it is shown any more. ${when}: ${what}.${rejected}`,
+  }
 }
 
 /** Returns what hangs on the account, in words. */

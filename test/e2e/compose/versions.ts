@@ -31,6 +31,10 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['maintenance:on'],
   ['maintenance:off'],
   ['scale', 'web=2'],
+  ['accounts:create', 'carol', '--email', 'carol@mastodon.example', '--role', 'owner'],
+  ['accounts:approve', 'bob'],
+  ['accounts:suspend', 'mallory', '--confirm', 'mastodon.example'],
+  ['registrations:approved'],
 ]
 
 const FULL = process.env.MSTDN_TEST_FULL !== undefined

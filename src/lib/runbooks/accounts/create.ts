@@ -118,6 +118,8 @@ function createStep(options: CreateOptions, seen: (password: string) => void): S
 async function create(context: StepContext, options: CreateOptions, seen: (password: string) => void): Promise<void> {
   const { toolbox } = context
   const { username, email } = options
+  // On resume: the process that was killed had made it, and its password died with that.
+  if ((await takenBy(toolbox, options)) !== undefined) throw notShown(username)
   const role = options.role === undefined ? undefined : await chosenRole(toolbox, options.role)
   const params = { username, email, ...role?.params }
   const outcome = await toolbox.app.run('accounts.create', params, { effect: 'write', once: true })

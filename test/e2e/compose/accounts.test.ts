@@ -71,7 +71,7 @@ describe('accounts on Mastodon 4.5.3', () => {
     const back = await bed.run('accounts:unsuspend', 'alice')
     expect(back.exitCode, back.stderr).toBe(0)
     expect(await bed.user('alice', 'a.suspended_at IS NULL')).toBe('t')
-  })
+  }, 300_000)
 
   it('confirm: undone, by reading back, when Mastodon says OK and the address is not confirmed', async () => {
     await bed.stack.psql(keepingColumn('confirmed_at'))

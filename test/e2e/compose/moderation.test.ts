@@ -4,7 +4,7 @@ import { type CliResult, cli } from '../../support/cli.js'
 import { stateFolder } from '../../support/state.js'
 import { type Stack, startStack } from './bed/bed.js'
 
-vi.setConfig({ testTimeout: 180_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 /** A trigger that sets a column whatever a command writes: Mastodon then says OK and exits 0. */
 const setting = (table: string, when: string, column: string, value: string) => `
@@ -177,6 +177,7 @@ describe('moderation on Mastodon 4.5.3', () => {
     expect(asked.stderr).toContain('Its follows of people here end at once')
     expect((await bed.run('accounts:suspend', name, '--confirm', 'other.example')).exitCode).toBe(3)
     expect((await bed.run('accounts:suspend', name, ...CONFIRM)).exitCode).toBe(0)
+    await bed.stack.redis('DEL', 'standin:paused')
     await vi.waitFor(
       async () => expect(await bed.stack.redis('GET', 'standin:runs:Admin::SuspensionWorker')).toBe('1'),
       60_000,

@@ -21,24 +21,19 @@ import { upgradedText } from '../lib/runbooks/upgrade/text.js'
 type Planned<R extends object> = { plan: UpgradePlan; own?: readonly OwnCommit[] } & Partial<RunReport<R>>
 type Answer = Availability | Planned<UpgradeResult> | (Planned<RehearsalResult> & { rehearsed: true })
 
+const TO = '--to v4.5.20'
+const EXAMPLES = ['--check', '--dry-run', `${TO} --dry-run`, `${TO} --rehearse`, `${TO} --rehearse --in sandbox`, TO]
+
 export default class Upgrade extends OpsCommand<Answer> {
   static override summary = 'Put a newer release of Mastodon in the place of the installed one.'
   static override description =
     'Where the releases allow it, the old one serves until its processes are started anew: the first migrations run ' +
     'with the new release beside it, the post-deployment ones when the new one was seen to work. Until then a failure ' +
     'leaves the old one serving.\n' +
-    '--rehearse tries all of it beside the live instance first, and ends with 7 where it would not end well; with --in ' +
-    'sandbox it does so without a role or any work on the live database server. ' +
+    '--rehearse tries all of it beside the live instance first, and ends with 7 where it would not end well. ' +
     '--check asks for newer releases and ends with 7 when there are some; --dry-run shows the plan, and ends with 3 ' +
     'when something is in its way.'
-  static override examples = [
-    '<%= config.bin %> <%= command.id %> --check',
-    '<%= config.bin %> <%= command.id %> --dry-run',
-    '<%= config.bin %> <%= command.id %> --to v4.5.20 --dry-run',
-    '<%= config.bin %> <%= command.id %> --to v4.5.20 --rehearse',
-    '<%= config.bin %> <%= command.id %> --to v4.5.20 --rehearse --in sandbox',
-    '<%= config.bin %> <%= command.id %> --to v4.5.20',
-  ]
+  static override examples = EXAMPLES.map(words => `<%= config.bin %> <%= command.id %> ${words}`)
   static override flags = {
     check: Flags.boolean({
       exclusive: ['to'],

@@ -28,8 +28,7 @@ export default class Upgrade extends OpsCommand<Answer> {
   static override summary = 'Put a newer release of Mastodon in the place of the installed one.'
   static override description =
     'Where the releases allow it, the old one serves until its processes are started anew: the first migrations run ' +
-    'with the new release beside it, the post-deployment ones when the new one was seen to work. Until then a failure ' +
-    'leaves the old one serving.\n' +
+    'beside it, the post-deployment ones when the new one was seen to work. A failure until then leaves it serving.\n' +
     '--rehearse tries all of it beside the live instance first, and ends with 7 where it would not end well. ' +
     '--check asks for newer releases and ends with 7 when there are some; --dry-run shows the plan, and ends with 3 ' +
     'when something is in its way.'
@@ -79,8 +78,7 @@ export default class Upgrade extends OpsCommand<Answer> {
     if (plan.steps.length === 0) return { plan }
     if (flags.rehearse) return this.#rehearse(plan, await rehearsalOf(toolbox, plan, { ...said, ...flags }))
     const { checkout, rebase, 'discard-local-commits': discard } = flags
-    const sources = { checkout, rebase, discard, ref }
-    const chosen = await chosenRun(toolbox, plan, { ...said, ...sources }).catch(error => {
+    const chosen = await chosenRun(toolbox, plan, { ...said, checkout, rebase, discard, ref }).catch(error => {
       throw toolbox.dryRun ? this.#beside(plan, error) : error
     })
     if (chosen === undefined) return { plan }

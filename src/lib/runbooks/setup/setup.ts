@@ -1,6 +1,7 @@
 import { ROLES } from '../../backends/backend.js'
 import { RefusedError } from '../../errors.js'
-import { newSecrets } from '../../mastodon/new-instance/secrets.js'
+import { newSecrets } from '../../mastodon/new-secrets.js'
+import { secretsOf } from '../../mastodon/secrets.js'
 import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import { trademarkWarning } from '../../setup/answers.js'
 import { type Answers, QUESTIONS } from '../../setup/questions.js'
@@ -79,7 +80,7 @@ async function writeFiles(context: StepContext, answers: Answers, secret: Answer
   const { toolbox } = context
   refuseUnknownSecrets({ ...answers, ...secret })
   for (const [id, value] of Object.entries(secret)) toolbox.output.redactor.add(id, value)
-  const secrets = newSecrets(await toolbox.app.version())
+  const secrets = newSecrets(secretsOf(await toolbox.app.version()), new Map())
   await foundingOf(toolbox).write({ ...answers, ...secret }, secrets)
   await context.note('files', 'written')
 }

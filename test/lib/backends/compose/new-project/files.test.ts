@@ -9,7 +9,7 @@ import { envText } from '../../../../../src/lib/backends/compose/new-project/env
 import { rolesOf } from '../../../../../src/lib/backends/compose/roles.js'
 import { sidekiqMajorsIn } from '../../../../../src/lib/mastodon/health.js'
 import { variablesFor } from '../../../../../src/lib/mastodon/new-instance/environment.js'
-import { newSecrets } from '../../../../../src/lib/mastodon/new-instance/secrets.js'
+import { newSecrets } from '../../../../../src/lib/mastodon/new-secrets.js'
 import { sidekiqMajors } from '../../../../../src/lib/mastodon/queues.js'
 import { isVapidPair, mandatorySecrets, secretsOf } from '../../../../../src/lib/mastodon/secrets.js'
 import { MastodonVersion } from '../../../../../src/lib/mastodon/version.js'
@@ -34,7 +34,7 @@ function answers(more: Record<string, unknown> = {}): Answers {
 }
 
 function environment(given: Answers): string {
-  const secrets = Object.entries(newSecrets(MastodonVersion.of(given.release ?? '')))
+  const secrets = Object.entries(newSecrets(secretsOf(MastodonVersion.of(given.release ?? '')), new Map()))
   return envText([...variablesFor(given, SERVERS), { title: 'Secrets', variables: secrets }])
 }
 
@@ -143,7 +143,7 @@ describe('where the data lies', () => {
 
 it.each(RELEASES)('all secrets of %s are made, each time others, unquoted', release => {
   const version = MastodonVersion.of(release)
-  const [one, other] = [newSecrets(version), newSecrets(version)]
+  const [one, other] = [newSecrets(secretsOf(version), new Map()), newSecrets(secretsOf(version), new Map())]
   expect(Object.keys(one).toSorted()).toEqual(
     secretsOf(version)
       .map(({ name }) => name)

@@ -160,10 +160,17 @@ describe('a setup that was killed', () => {
   )
 
   test(
-    'is taken back by resume --undo, with all that it has made',
+    'is taken back by resume --undo, with all that it has made, unless somebody has used it',
     async () => {
       await killedAt('owner', 'started')
       expect(await remains()).not.toBe('')
+      await psql(`INSERT INTO statuses (text, account_id, created_at, updated_at, local)
+        SELECT 'somebody was here', id, now(), now(), true FROM accounts LIMIT 1`)
+      const used = await run(['resume', '--undo', '-C', dir])
+      expect(used.exitCode, used.stderr).toBe(3)
+      expect(used.stderr).toContain('The new instance has been used')
+      expect(await psql('SELECT count(*) FROM statuses')).toBe('1')
+      await psql('DELETE FROM statuses')
       const undone = await run(['resume', '--undo', '-C', dir])
       expect(undone.exitCode, undone.stderr).toBe(0)
       expect(await remains()).toBe('')

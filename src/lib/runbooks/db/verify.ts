@@ -6,6 +6,7 @@ import { differencesIn, restoreInto } from '../../backups/restore-into.js'
 import { type CheckRecord, noteCheck, type StoredBackup } from '../../backups/store.js'
 import { contentProblem, decode, differingCount, dumpOf, problemWithFiles } from '../../backups/verify.js'
 import { RefusedError } from '../../errors.js'
+import { migrationSessions } from '../../postgres/migration-lock.js'
 import { refuseWithoutRoom } from '../../postgres/room.js'
 import {
   createLike,
@@ -186,11 +187,7 @@ async function refuseDrill(toolbox: Toolbox, { manifest }: StoredBackup): Promis
  * @throws RefusedError where one seems to be.
  */
 export async function refuseBesideMigration(toolbox: Toolbox): Promise<void> {
-  const [row] = await (await toolbox.database()).query<{ locks: number }>(
-    `SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
-     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-  )
-  if (!row?.locks) return
+  if ((await migrationSessions(await toolbox.database())).length === 0) return
   throw new RefusedError({
     code: 'migration-under-way',
     message: 'A migration seems to be under way: no database is restored beside it.',

@@ -50,6 +50,15 @@ async function isEmpty(toolbox: Toolbox): Promise<boolean> {
   return row?.count === 0
 }
 
+/** Returns why nothing may be taken away any more: the undo removes the data, and an unfinished setup serves already. */
+export async function usedSince(toolbox: Toolbox): Promise<string | undefined> {
+  const [row] = await (await toolbox.database()).query<{ users: number; posts: number }>(
+    'SELECT (SELECT count(*)::int FROM users) AS users, (SELECT count(*)::int FROM statuses) AS posts',
+  )
+  if (row !== undefined && row.users <= 1 && row.posts === 0) return undefined
+  return 'The new instance has been used: there are posts, or accounts besides the owner, and taking it back would delete them.'
+}
+
 /** The last that the command makes are the roles (db/seeds/04_admin.rb and the like, 4.0 and newer). */
 async function isWhole(toolbox: Toolbox): Promise<boolean> {
   if (await isEmpty(toolbox)) return false

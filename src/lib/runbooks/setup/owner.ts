@@ -11,11 +11,10 @@ import type { Step, StepContext } from '../../runbook/step.js'
 import type { Answers } from '../../setup/questions.js'
 import type { Toolbox } from '../../toolbox.js'
 import { saying } from '../accounts/outcome.js'
+import { PRINTED } from '../accounts/reset-password.js'
 
 /** The key under which the owner's password is handed to the operator. */
 export const OWNER_PASSWORD = "The owner's password"
-
-const PRINTED = /New password: ([0-9a-f]{32})/
 
 /**
  * Makes the owner: confirmed, approved, administrator by the role's real name. What Mastodon prints is believed only
@@ -99,5 +98,6 @@ function notMade(username: string, problem: string | undefined, said: string): R
     code: 'owner-not-made',
     message: `The owner ${username} was not made.`,
     cause: [problem, said].filter(Boolean).join(' '),
+    next: 'Mastodon refuses some names to everybody, and addresses whose domain has no DNS entry: give others (--owner, --owner-email) and run mstdn-ops setup again.',
   })
 }

@@ -6,7 +6,7 @@ import type { Runbook, Step, StepContext } from '../../runbook/step.js'
 import { trademarkWarning } from '../../setup/answers.js'
 import { type Answers, QUESTIONS } from '../../setup/questions.js'
 import type { Toolbox } from '../../toolbox.js'
-import { schemaStep, siteStep } from './database.js'
+import { schemaStep, siteStep, usedSince } from './database.js'
 import type { SetupOptions, SetupResult } from './options.js'
 import { ownerStep } from './owner.js'
 import { proxyBlocks } from './proxy.js'
@@ -157,6 +157,7 @@ function appStep(answers: Answers): Step {
       dryRun || !(await foundingOf(toolbox).runs(answers, 'app')) || 'it runs already',
     run: ({ toolbox }) => foundingOf(toolbox).start(answers, 'app'),
     undo: async ({ toolbox }) => toolbox.backend.processes?.stop(ROLES),
+    inUse: ({ toolbox }) => usedSince(toolbox),
   }
 }
 

@@ -30,7 +30,10 @@ export async function refuse(toolbox: Toolbox, options: BackOptions): Promise<vo
 }
 
 /** An upgrade that was abandoned may have left either of both. */
-async function refuseOtherRelease(toolbox: Toolbox, { of, from, to }: BackOptions): Promise<void> {
+export async function refuseOtherRelease(
+  toolbox: Toolbox,
+  { of, from, to }: Pick<BackOptions, 'of' | 'from' | 'to'>,
+): Promise<void> {
   const installed = await toolbox.app.version()
   if ([from, to].some(version => installed.equals(MastodonVersion.of(version)))) return
   throw new RefusedError({

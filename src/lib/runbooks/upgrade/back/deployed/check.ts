@@ -1,6 +1,5 @@
 import { namedBackup } from '../../../../backups/named.js'
 import { RefusedError } from '../../../../errors.js'
-import { MastodonVersion } from '../../../../mastodon/version.js'
 import { mayCreateDatabases } from '../../../../postgres/scratch.js'
 import { shellLine } from '../../../../text.js'
 import type { Toolbox } from '../../../../toolbox.js'
@@ -9,6 +8,7 @@ import { refuseBad, refuseForeign } from '../../../db/restore.js'
 import { capturesOf } from '../../../replace/live.js'
 import { formationOf } from '../../../scale/scale.js'
 import { buildOf } from '../../deploy-options.js'
+import { refuseOtherRelease } from '../check.js'
 import { theUpgrade } from '../runs.js'
 import { type DeployedBackOptions, whyNotCode } from './options.js'
 
@@ -43,16 +43,6 @@ async function refuseOtherCode(toolbox: Toolbox, { of, commit, former }: Deploye
       'An upgrade: take it back first (mstdn-ops rollback; mstdn-ops runs lists them).',
       'What was pushed by hand: heroku releases:rollback to the release of the upgrade (it takes config vars of then along), then run the command again.',
     ].join('\n'),
-  })
-}
-
-async function refuseOtherRelease(toolbox: Toolbox, { of, from, to }: DeployedBackOptions): Promise<void> {
-  const installed = await toolbox.app.version()
-  if ([from, to].some(version => installed.equals(MastodonVersion.of(version)))) return
-  throw new RefusedError({
-    code: 'other-release-since',
-    message: `Run ${of} put ${from} in place, and Mastodon ${installed} is installed.`,
-    next: 'Take the newer upgrade back first: mstdn-ops rollback, and mstdn-ops runs lists them.',
   })
 }
 
